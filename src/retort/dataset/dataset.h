@@ -1,0 +1,128 @@
+// A dataset opened for reading: the manifest and the memory-mapped columns.
+// Column names are the contract with ingest; docs/dataset-format.md is their reference.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "retort/dataset/columns.h"
+#include "retort/dataset/schema.h"
+
+namespace retort {
+
+enum class Split : uint8_t { kTrain = 0, kValid = 1, kTest = 2, kHistory = 3 };
+std::string_view name_of(Split split);
+/// "train", "valid", "test"; throws ConfigError otherwise.
+Split split_from_name(std::string_view name);
+
+/// How negatives are drawn and how the catalogue is judged: the dataset's protocol, from the
+/// sections [negatives] and [evaluate] of the data recipe, so that models compare on equal rows.
+struct Protocol {
+  int32_t negatives_per_click = 4;        // n
+  std::string sampler = "frequency";      // registry of dataset/sampler
+  double exponent = 1.0;                  // of the click counts
+  int64_t window = 0;                     // microseconds; 0 = all training clicks
+  double uniform_share = 0;               // sampler "mixed": share drawn uniformly
+  int64_t alive_window = 0;               // catalogue = clicked within it before t; 0 = all items
+  int64_t refresh = 300'000'000;          // as-of item features are recomputed this often, us
+  bool exclude_seen = false;              // items the user clicked before t are no candidates
+  std::vector<int32_t> recall_at{20, 100};
+  uint64_t seed = 1;                      // of the frozen negatives of valid and test
+};
+Json to_json(const Protocol& protocol);
+Protocol protocol_from_json(const Json& json);
+
+/// Ids and strings of one vocabulary; row 0 is out-of-vocabulary.
+class Vocabulary {
+ public:
+  Vocabulary() = default;
+  /// `hashed_rows` > 0: no strings are kept, the row is 1 + xxh64(text) mod (rows - 1).
+  Vocabulary(Strings strings, int64_t hashed_rows);
+  int64_t rows() const;
+  int32_t find(std::string_view text) const;      // 0 if unknown
+  std::string_view text(int32_t row) const;        // "" for 0 and for hashed vocabularies
+
+ private:
+  Strings strings_;
+  int64_t hashed_rows_ = 0;
+  std::unordered_map<std::string_view, int32_t> rows_of_;
+};
+
+/// All clicks, sorted by (user, time, order in the log): a user's clicks are one run. [N] each.
+struct Clicks {
+  std::span<const int32_t> user, item;
+  std::span<const int64_t> time;       // microseconds since 1970, 0 where the log has no time
+  std::span<const float> seconds;      // NaN where unknown
+  std::span<const uint8_t> read, split;
+  std::span<const int64_t> user_begin; // [users + 1] first click of each user
+  int64_t size() const { return static_cast<int64_t>(item.size()); }
+};
+
+/// Clicks grouped by one key (item, user or an item attribute) and sorted by time inside a group,
+/// with running sums, so that any trailing window is two binary searches.
+struct Timeline {
+  std::span<const int64_t> begin;       // [keys + 1]
+  std::span<const int64_t> time;        // [N]
+  std::span<const int32_t> reads;       // [N] running count inside the group, inclusive
+  std::span<const double> log_seconds;  // [N] running sum of log1p(seconds), inclusive
+};
+
+class Dataset {
+ public:
+  /// Verifies the manifest (`deep` as read_manifest) and maps the columns. Throws DataError.
+  explicit Dataset(const fs::path& folder, bool deep = false);
+
+  const fs::path& folder() const { return folder_; }
+  const Json& manifest() const { return manifest_; }
+  const Schema& schema() const { return schema_; }
+  const Protocol& protocol() const { return protocol_; }
+  const Clicks& clicks() const { return clicks_; }
+  const Columns& columns() const { return columns_; }
+  bool has_time() const { return has_time_; }
+  int64_t users() const { return user_keys_.size(); }
+  int64_t items() const { return item_keys_.size(); }
+  Strings user_keys() const { return user_keys_; }
+  Strings item_keys() const { return item_keys_; }
+  std::optional<int32_t> find_user(std::string_view key) const;
+  std::optional<int32_t> find_item(std::string_view key) const;
+  double read_threshold() const { return read_threshold_; }
+  /// Positions in clicks() of a split, ascending.
+  std::span<const int64_t> rows_of(Split split) const;
+  /// Clicks of each item in the training split. [items]
+  std::span<const int64_t> train_clicks() const { return train_clicks_; }
+  /// Positions in clicks() of all clicks by time ascending, with their times. [N]
+  std::span<const int64_t> by_time() const { return by_time_; }
+  std::span<const int64_t> sorted_time() const { return sorted_time_; }
+  /// First position p >= user_begin[user] of clicks() with time >= t: a user's clicks strictly
+  /// before t are [user_begin[user], p).
+  int64_t history_end(int32_t user, int64_t time) const;
+  /// "item", "user" or a categorical item feature named by an as_of feature.
+  const Timeline& timeline(const std::string& key) const;
+  const Vocabulary& vocabulary(const std::string& name) const;
+  /// Moment after the last event of the log.
+  int64_t end_time() const;
+
+ private:
+  fs::path folder_;
+  Json manifest_;
+  Columns columns_;
+  Schema schema_;
+  Protocol protocol_;
+  Clicks clicks_;
+  bool has_time_ = false;
+  double read_threshold_ = 0;
+  Strings user_keys_, item_keys_;
+  std::span<const int64_t> train_clicks_, by_time_, sorted_time_;
+  std::vector<std::vector<int64_t>> split_rows_;
+  std::map<std::string, Timeline> timelines_;
+  mutable std::map<std::string, Vocabulary> vocabularies_;
+  mutable std::unordered_map<std::string_view, int32_t> user_of_key_, item_of_key_;
+};
+
+}  // namespace retort

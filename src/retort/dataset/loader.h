@@ -1,0 +1,44 @@
+// Batches of a split: shuffled positives, each followed by its negatives, assembled on demand.
+// The content of a batch depends on (seed, epoch, batch number) only: a run resumes by seeking.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "retort/dataset/assembler.h"
+#include "retort/dataset/sampler/negative_sampler.h"
+
+namespace retort {
+
+struct LoaderOptions {
+  Split split = Split::kTrain;
+  int32_t batch = 1024;             // rows, negatives included; at least 1 + negatives
+  int32_t negatives = 4;            // n per click
+  std::string sampler = "frequency";
+  SamplerOptions sampling;
+  bool reject_clicked = false;      // redraw (up to 8 times) items the user ever clicked in train
+  uint64_t seed = 1;
+  /// training: shuffled, fresh negatives and id dropout each epoch. Otherwise file order, frozen
+  /// negatives (the draw does not depend on the epoch), no dropout.
+  bool training = true;
+  int64_t limit = 0;                // at most this many positives, evenly spaced; 0 = all
+};
+
+/// Row order inside a batch: positive, its n negatives, next positive, ... One user row a group.
+class Loader {
+ public:
+  Loader(const Dataset& dataset, LoaderOptions options);
+  ~Loader();
+  int64_t batches() const;    // per epoch
+  int64_t positives() const;  // per epoch
+  int64_t rows() const;       // per epoch, negatives included
+  /// Batch number `index` of `epoch`. Thread-safe.
+  void load(int64_t epoch, int64_t index, Batch& batch) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace retort

@@ -1,0 +1,42 @@
+// A Batch as tensors on a device.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "retort/dataset/batch.h"
+
+namespace retort {
+
+/// Ids of one sparse feature of R rows in compressed rows.
+struct SparseTensor {
+  torch::Tensor ids;      // [nnz] int64
+  torch::Tensor offsets;  // [R + 1] int64
+};
+
+struct SideTensors {
+  int64_t rows = 0;
+  std::vector<SparseTensor> sparse;
+  torch::Tensor dense;  // [R, dense_width] float32
+};
+
+struct TensorBatch {
+  SideTensors users;            // [G]
+  SideTensors items;            // [R]
+  SideTensors pairs;            // [R]
+  torch::Tensor user_of_row;    // [R] int64, row of users
+  torch::Tensor click, read, seconds;  // [R] float32
+};
+
+SideTensors to_tensors(const SideBatch& side, int32_t dense_width, torch::Device device);
+/// `widths`: dense widths of the user, item and pair side.
+struct DenseWidths {
+  int32_t user = 0, item = 0, pair = 0;
+};
+TensorBatch to_tensors(const Batch& batch, const DenseWidths& widths, torch::Device device);
+
+/// "auto" (CUDA where there is one, else CPU), "cpu", "cuda", "cuda:1". Throws ConfigError.
+torch::Device parse_device(const std::string& name);
+
+}  // namespace retort

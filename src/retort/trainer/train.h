@@ -1,0 +1,36 @@
+// Training: one loop for every recipe (joint, frozen and offline distillation, hard labels).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "retort/common/file.h"
+#include "retort/common/json.h"
+#include "retort/dataset/dataset.h"
+
+namespace retort {
+
+struct TrainOptions {
+  fs::path run;                 // folder to write
+  bool resume = false;
+  std::string device = "auto";
+  uint64_t seed = 1;            // of initialisation, shuffling and negatives
+  int64_t stop_after_step = -1; // tests: behave as if Ctrl-C came after this step; -1 = never
+};
+
+struct TrainResult {
+  int64_t steps = 0;
+  int64_t epochs = 0;
+  int64_t best_epoch = 0;
+  double best_metric = 0;       // of the validation metric of the recipe
+  double seconds = 0;
+  double rows_per_second = 0;
+};
+
+/// Trains `recipe` (resolved) on `dataset`. The run folder gets recipe.json, run.json (versions,
+/// seed, dataset digest, result), metrics.jsonl, events.out.tfevents.*, checkpoints/last and
+/// checkpoints/best. A run folder that exists is an error unless `resume`. Throws Interrupted
+/// after writing a checkpoint on Ctrl-C; Error on a non-finite loss, naming step and feature.
+TrainResult train(const Json& recipe, const Dataset& dataset, const TrainOptions& options);
+
+}  // namespace retort

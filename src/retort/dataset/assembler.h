@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "retort/common/rng.h"
 #include "retort/dataset/batch.h"
@@ -25,14 +25,17 @@ struct ItemMoment {
   int64_t time = 0;
 };
 
-/// Thread-safe: all methods are const and write only to their output.
+/// Thread-safe: all methods are const and write only to their output, whose buffers are reused.
+/// The dataset must outlive it. Statistics of an out-of-vocabulary group count as missing.
 class Assembler {
  public:
+  /// Throws DataError naming the column that is missing or does not fit the schema.
   explicit Assembler(const Dataset& dataset);
 
   /// History and aggregates see events strictly before the moment; a dataset without time gives
   /// empty histories. `dropout`: ids of features with oov_dropout are replaced by row 0 by the
-  /// draw at `positions[r]` (training only; nullopt = never).
+  /// draw at `positions[r]` (training only; nullopt = never), each element of a bag or sequence
+  /// by a draw of its own.
   struct Dropout {
     Rng rng;
     std::span<const uint64_t> positions;
@@ -46,7 +49,8 @@ class Assembler {
              SideBatch& out) const;
 
  private:
-  const Dataset& dataset_;
+  struct Plan;
+  std::shared_ptr<const Plan> plan_;
 };
 
 }  // namespace retort

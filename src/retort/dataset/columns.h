@@ -18,11 +18,26 @@ namespace retort {
 /// Extension of a column's file: u8, i32, i64, f32, f64.
 template <class T>
 constexpr std::string_view column_type();
-template <> constexpr std::string_view column_type<uint8_t>() { return "u8"; }
-template <> constexpr std::string_view column_type<int32_t>() { return "i32"; }
-template <> constexpr std::string_view column_type<int64_t>() { return "i64"; }
-template <> constexpr std::string_view column_type<float>() { return "f32"; }
-template <> constexpr std::string_view column_type<double>() { return "f64"; }
+template <>
+constexpr std::string_view column_type<uint8_t>() {
+  return "u8";
+}
+template <>
+constexpr std::string_view column_type<int32_t>() {
+  return "i32";
+}
+template <>
+constexpr std::string_view column_type<int64_t>() {
+  return "i64";
+}
+template <>
+constexpr std::string_view column_type<float>() {
+  return "f32";
+}
+template <>
+constexpr std::string_view column_type<double>() {
+  return "f64";
+}
 
 /// Appends to one column file through a buffer; memory does not grow with rows.
 template <class T>

@@ -3,16 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "retort/dataset/columns.h"
 #include "retort/dataset/schema.h"
+#include "retort/dataset/vocabulary.h"
 
 namespace retort {
 
@@ -24,43 +24,28 @@ Split split_from_name(std::string_view name);
 /// How negatives are drawn and how the catalogue is judged: the dataset's protocol, from the
 /// sections [negatives] and [evaluate] of the data recipe, so that models compare on equal rows.
 struct Protocol {
-  int32_t negatives_per_click = 4;        // n
-  std::string sampler = "frequency";      // registry of dataset/sampler
-  double exponent = 1.0;                  // of the click counts
-  int64_t window = 0;                     // microseconds; 0 = all training clicks
-  double uniform_share = 0;               // sampler "mixed": share drawn uniformly
-  int64_t alive_window = 0;               // catalogue = clicked within it before t; 0 = all items
-  int64_t refresh = 300'000'000;          // as-of item features are recomputed this often, us
-  bool exclude_seen = false;              // items the user clicked before t are no candidates
+  int32_t negatives_per_click = 4;    // n
+  std::string sampler = "frequency";  // registry of dataset/sampler
+  double exponent = 1.0;              // of the click counts
+  int64_t window = 0;                 // microseconds; 0 = all training clicks
+  double uniform_share = 0;           // sampler "mixed": share drawn uniformly
+  int64_t alive_window = 0;           // catalogue = clicked within it before t; 0 = all items
+  int64_t refresh = 300'000'000;      // as-of item features are recomputed this often, us
+  bool exclude_seen = false;          // items the user clicked before t are no candidates
   std::vector<int32_t> recall_at{20, 100};
-  uint64_t seed = 1;                      // of the frozen negatives of valid and test
+  uint64_t seed = 1;  // of the frozen negatives of valid and test
 };
 Json to_json(const Protocol& protocol);
+/// Absent keys keep their defaults. Throws DataError naming the key that is wrong or unknown.
 Protocol protocol_from_json(const Json& json);
-
-/// Ids and strings of one vocabulary; row 0 is out-of-vocabulary.
-class Vocabulary {
- public:
-  Vocabulary() = default;
-  /// `hashed_rows` > 0: no strings are kept, the row is 1 + xxh64(text) mod (rows - 1).
-  Vocabulary(Strings strings, int64_t hashed_rows);
-  int64_t rows() const;
-  int32_t find(std::string_view text) const;      // 0 if unknown
-  std::string_view text(int32_t row) const;        // "" for 0 and for hashed vocabularies
-
- private:
-  Strings strings_;
-  int64_t hashed_rows_ = 0;
-  std::unordered_map<std::string_view, int32_t> rows_of_;
-};
 
 /// All clicks, sorted by (user, time, order in the log): a user's clicks are one run. [N] each.
 struct Clicks {
   std::span<const int32_t> user, item;
-  std::span<const int64_t> time;       // microseconds since 1970, 0 where the log has no time
-  std::span<const float> seconds;      // NaN where unknown
+  std::span<const int64_t> time;   // microseconds since 1970, 0 where the log has no time
+  std::span<const float> seconds;  // NaN where unknown
   std::span<const uint8_t> read, split;
-  std::span<const int64_t> user_begin; // [users + 1] first click of each user
+  std::span<const int64_t> user_begin;  // [users + 1] first click of each user
   int64_t size() const { return static_cast<int64_t>(item.size()); }
 };
 
@@ -85,12 +70,13 @@ class Dataset {
   const Clicks& clicks() const { return clicks_; }
   const Columns& columns() const { return columns_; }
   bool has_time() const { return has_time_; }
-  int64_t users() const { return user_keys_.size(); }
-  int64_t items() const { return item_keys_.size(); }
-  Strings user_keys() const { return user_keys_; }
-  Strings item_keys() const { return item_keys_; }
+  int64_t users() const { return user_keys_.strings().size(); }
+  int64_t items() const { return item_keys_.strings().size(); }
+  Strings user_keys() const { return user_keys_.strings(); }
+  Strings item_keys() const { return item_keys_.strings(); }
   std::optional<int32_t> find_user(std::string_view key) const;
   std::optional<int32_t> find_item(std::string_view key) const;
+  /// Seconds; a click is a read if its seconds are strictly more. -infinity: every click is one.
   double read_threshold() const { return read_threshold_; }
   /// Positions in clicks() of a split, ascending.
   std::span<const int64_t> rows_of(Split split) const;
@@ -102,13 +88,22 @@ class Dataset {
   /// First position p >= user_begin[user] of clicks() with time >= t: a user's clicks strictly
   /// before t are [user_begin[user], p).
   int64_t history_end(int32_t user, int64_t time) const;
-  /// "item", "user" or a categorical item feature named by an as_of feature.
+  /// "item", "user" or a categorical item feature named by an as_of feature (the group is then
+  /// the item's vocabulary row). Throws ArgumentError listing the keys there are.
   const Timeline& timeline(const std::string& key) const;
+  /// Throws ArgumentError listing the names there are.
   const Vocabulary& vocabulary(const std::string& name) const;
-  /// Moment after the last event of the log.
+  /// Microsecond after the last event of the log: every click lies strictly before it.
   int64_t end_time() const;
 
  private:
+  void open_manifest();
+  void open_clicks();
+  void open_timelines();
+  void open_vocabularies();
+  template <class T>
+  std::span<const T> column(const std::string& name, int64_t size) const;
+
   fs::path folder_;
   Json manifest_;
   Columns columns_;
@@ -117,12 +112,11 @@ class Dataset {
   Clicks clicks_;
   bool has_time_ = false;
   double read_threshold_ = 0;
-  Strings user_keys_, item_keys_;
+  StringIndex user_keys_, item_keys_;
   std::span<const int64_t> train_clicks_, by_time_, sorted_time_;
   std::vector<std::vector<int64_t>> split_rows_;
   std::map<std::string, Timeline> timelines_;
-  mutable std::map<std::string, Vocabulary> vocabularies_;
-  mutable std::unordered_map<std::string_view, int32_t> user_of_key_, item_of_key_;
+  std::map<std::string, Vocabulary> vocabularies_;
 };
 
 }  // namespace retort

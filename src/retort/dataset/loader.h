@@ -13,16 +13,16 @@ namespace retort {
 
 struct LoaderOptions {
   Split split = Split::kTrain;
-  int32_t batch = 1024;             // rows, negatives included; at least 1 + negatives
-  int32_t negatives = 4;            // n per click
+  int32_t batch = 1024;   // rows, negatives included; at least 1 + negatives
+  int32_t negatives = 4;  // n per click
   std::string sampler = "frequency";
   SamplerOptions sampling;
-  bool reject_clicked = false;      // redraw (up to 8 times) items the user ever clicked in train
+  bool reject_clicked = false;  // redraw (up to 8 times) items the user ever clicked in train
   uint64_t seed = 1;
   /// training: shuffled, fresh negatives and id dropout each epoch. Otherwise file order, frozen
   /// negatives (the draw does not depend on the epoch), no dropout.
   bool training = true;
-  int64_t limit = 0;                // at most this many positives, evenly spaced; 0 = all
+  int64_t limit = 0;  // at most this many positives, evenly spaced; 0 = all
 };
 
 /// Row order inside a batch: positive, its n negatives, next positive, ... One user row a group.

@@ -30,8 +30,8 @@ struct Transform {
   double mean = 0;
   double deviation = 1;
   std::vector<double> boundaries;
-  double operator()(double x) const;         // dense value
-  int32_t bucket(double x) const;            // id, for kind == "bucket"
+  double operator()(double x) const;  // dense value
+  int32_t bucket(double x) const;     // id, for kind == "bucket"
 };
 
 struct FeatureSpec {

@@ -1,14 +1,15 @@
 #include "retort/common/file.h"
 
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <utility>
+
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <memory>
-#include <utility>
 
 #include "retort/common/error.h"
 
@@ -49,7 +50,7 @@ class Digest {
 };
 
 fs::path temporary_name(const fs::path& target) {
-  static int counter = 0;
+  static std::atomic<int> counter = 0;
   return target.parent_path() /
          fmt::format(".tmp-{}-{}-{}", ::getpid(), counter++, target.filename().string());
 }
@@ -139,7 +140,8 @@ MappedFile::~MappedFile() {
 }
 
 FolderInMaking::FolderInMaking(fs::path target)
-    : target_(std::move(target)), path_(temporary_name(target_)) {
+    : target_(target.has_filename() ? std::move(target) : target.parent_path()),  // "out/"
+      path_(temporary_name(target_)) {
   if (fs::exists(target_))
     fail<IoError>("{}: exists already; remove it or choose another name", target_.string());
   fs::create_directories(folder_of(target_));

@@ -57,7 +57,8 @@ int64_t parse_duration(std::string_view text, std::string_view where) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), amount);
   if (code == std::errc() && end + 1 == text.data() + text.size() && amount >= 0) {
     for (const Unit& unit : kUnits)
-      if (*end == unit.letter) return amount * unit.microseconds;
+      if (*end == unit.letter && amount <= INT64_MAX / unit.microseconds)
+        return amount * unit.microseconds;
   }
   fail<ConfigError>("{}: '{}' is not a duration; write a number and one of s, m, h, d, w: \"3h\"",
                     where, text);
@@ -72,16 +73,19 @@ std::string format_duration(int64_t microseconds) {
 
 int64_t parse_moment(std::string_view text, std::string_view where) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  int date_end = 0, end = 0;  // characters of the date, of all
   const std::string copy(text);
   char separator = ' ';
-  const int got = std::sscanf(copy.c_str(), "%d-%d-%d%c%d:%d:%d", &year, &month, &day, &separator,
-                              &hour, &minute, &second);
-  const std::chrono::year_month_day date{std::chrono::year{year},
-                                         std::chrono::month{static_cast<unsigned>(month)},
-                                         std::chrono::day{static_cast<unsigned>(day)}};
-  const bool shape = got == 3 || (got >= 6 && (separator == ' ' || separator == 'T'));
-  if (!shape || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
-      second > 60)
+  const int got = std::sscanf(copy.c_str(), "%4d-%2d-%2d%n%c%2d:%2d%n:%2d%n", &year, &month, &day,
+                              &date_end, &separator, &hour, &minute, &end, &second, &end);
+  const std::chrono::year_month_day date{
+      std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(std::max(month, 0))},
+      std::chrono::day{static_cast<unsigned>(std::max(day, 0))}};
+  const auto size = static_cast<int>(copy.size());
+  const bool whole = got >= 6 && (separator == ' ' || separator == 'T') &&
+                     (end == size || (end + 1 == size && copy.back() == 'Z'));
+  if (!(whole || (got == 3 && date_end == size)) || !date.ok() || hour < 0 || hour > 23 ||
+      minute < 0 || minute > 59 || second < 0 || second > 60)
     fail<ConfigError>("{}: '{}' is not a moment; write \"2024-03-31\" or \"2024-03-31 07:00:00\"",
                       where, text);
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
@@ -102,7 +106,7 @@ std::string format_moment(int64_t microseconds) {
 std::string with_thousands(int64_t value) {
   std::string digits = std::to_string(value < 0 ? -value : value);
   for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
+    digits.insert(static_cast<size_t>(at), 1, ',');
   return value < 0 ? "-" + digits : digits;
 }
 

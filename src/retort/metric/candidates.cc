@@ -1,0 +1,146 @@
+#include "retort/metric/candidates.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "retort/common/error.h"
+
+namespace retort {
+namespace {
+
+int64_t grid_moment(int64_t time, int64_t refresh) {
+  if (refresh <= 0) return time;
+  const int64_t remainder = time % refresh;
+  return time - (remainder < 0 ? remainder + refresh : remainder);
+}
+
+/// First position of by_time() whose time is at least `time`.
+int64_t first_at(const Dataset& dataset, int64_t time) {
+  const auto times = dataset.sorted_time();
+  return std::lower_bound(times.begin(), times.end(), time) - times.begin();
+}
+
+}  // namespace
+
+std::vector<JudgedEvent> judged_events(const Dataset& dataset, const CatalogueOptions& options,
+                                       bool one_group) {
+  if (options.alive_window > 0 && !dataset.has_time()) {
+    fail<ConfigError>(
+        "{}: evaluate.alive needs a log with time; leave it out to judge over all "
+        "items",
+        dataset.folder().string());
+  }
+  const Clicks& clicks = dataset.clicks();
+  std::vector<int64_t> positions;
+  for (const int64_t click : dataset.rows_of(options.split)) {
+    if (!options.reads_only || clicks.read[click] != 0) positions.push_back(click);
+  }
+  const int64_t all = static_cast<int64_t>(positions.size());
+  const int64_t kept = options.limit > 0 ? std::min(options.limit, all) : all;
+  std::vector<JudgedEvent> events;
+  events.reserve(kept);
+  for (int64_t slot = 0; slot < kept; ++slot) {
+    const int64_t click = positions[slot * all / kept];
+    const int64_t time = clicks.time[click];
+    events.push_back({click, slot, clicks.user[click], clicks.item[click], time,
+                      one_group ? 0 : grid_moment(time, options.refresh)});
+  }
+  std::stable_sort(events.begin(), events.end(),
+                   [](const JudgedEvent& a, const JudgedEvent& b) { return a.time < b.time; });
+  return events;
+}
+
+CandidateWindow::CandidateWindow(const Dataset& dataset, const CatalogueOptions& options)
+    : dataset_(dataset),
+      window_(options.alive_window),
+      exclude_seen_(options.exclude_seen),
+      position_(dataset.items(), -1),
+      clicks_in_window_(dataset.items(), 0),
+      ever_(dataset.items(), 0) {
+  if (window_ > 0) return;
+  std::vector<int32_t> all(dataset.items());
+  std::iota(all.begin(), all.end(), 0);
+  set_items(std::move(all));
+}
+
+void CandidateWindow::set_items(std::vector<int32_t> items) {
+  for (const int32_t item : items_) position_[item] = -1;
+  items_ = std::move(items);
+  for (size_t at = 0; at < items_.size(); ++at) position_[items_[at]] = static_cast<int32_t>(at);
+}
+
+void CandidateWindow::start(std::span<const JudgedEvent> group) {
+  if (window_ <= 0) {
+    std::fill(ever_.begin(), ever_.end(), 1);
+    return;
+  }
+  const int64_t begin = first_at(dataset_, group.front().time - window_);
+  const int64_t end = first_at(dataset_, group.back().time);
+  std::vector<int32_t> items;
+  for (int64_t at = begin; at < end; ++at) {
+    items.push_back(dataset_.clicks().item[dataset_.by_time()[at]]);
+  }
+  std::sort(items.begin(), items.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
+  set_items(std::move(items));
+  alive_.assign(items_.size(), 0);
+  advance(group.front().time);
+  for (const int32_t item : items_) set_alive(item);
+}
+
+void CandidateWindow::set_alive(int32_t item) {
+  if (position_[item] < 0) return;
+  const bool alive = clicks_in_window_[item] > 0;
+  alive_[position_[item]] = alive;
+  ever_[item] |= alive;
+}
+
+void CandidateWindow::advance(int64_t time) {
+  const auto times = dataset_.sorted_time();
+  const auto by_time = dataset_.by_time();
+  const auto item_at = [&](int64_t at) { return dataset_.clicks().item[by_time[at]]; };
+  const int64_t size = static_cast<int64_t>(times.size()), old_first = first_, old_last = last_;
+  while (last_ < size && times[last_] < time) ++clicks_in_window_[item_at(last_++)];
+  while (first_ < last_ && times[first_] < time - window_) --clicks_in_window_[item_at(first_++)];
+  for (int64_t at = old_last; at < last_; ++at) set_alive(item_at(at));
+  for (int64_t at = old_first; at < first_; ++at) set_alive(item_at(at));
+}
+
+void CandidateWindow::mask(const JudgedEvent& event, std::span<uint8_t> mask) {
+  if (window_ > 0) {
+    advance(event.time);
+    std::copy(alive_.begin(), alive_.end(), mask.begin());
+  } else {
+    std::fill(mask.begin(), mask.end(), 1);
+  }
+  if (!exclude_seen_) return;
+  const Clicks& clicks = dataset_.clicks();
+  const int64_t begin = clicks.user_begin[event.user];
+  const int64_t end = dataset_.has_time() ? dataset_.history_end(event.user, event.time)
+                                          : clicks.user_begin[event.user + 1];
+  for (int64_t click = begin; click < end; ++click) {
+    const bool past =
+        dataset_.has_time() || clicks.split[click] == static_cast<uint8_t>(Split::kTrain);
+    if (past && position_[clicks.item[click]] >= 0) mask[position_[clicks.item[click]]] = 0;
+  }
+}
+
+std::vector<float> CandidateWindow::log_q(int64_t moment) const {
+  std::vector<int64_t> counts(items_.size(), 0);
+  if (window_ <= 0) {
+    for (size_t at = 0; at < items_.size(); ++at) counts[at] = dataset_.train_clicks()[items_[at]];
+    return log_share(counts);
+  }
+  const int64_t end = first_at(dataset_, moment);
+  for (int64_t at = first_at(dataset_, moment - window_); at < end; ++at) {
+    const int32_t position = position_[dataset_.clicks().item[dataset_.by_time()[at]]];
+    if (position >= 0) ++counts[position];
+  }
+  return log_share(counts);
+}
+
+int64_t CandidateWindow::distinct() const {
+  return std::count(ever_.begin(), ever_.end(), uint8_t{1});
+}
+
+}  // namespace retort

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,17 +14,20 @@
 
 namespace retort {
 
+class Progress;
+
 /// One vector of up to a few thousand rows of a result, read by column.
 class ResultChunk {
  public:
   int64_t rows() const;
   bool is_null(int column, int64_t row) const;
   bool boolean(int column, int64_t row) const;
-  int64_t integer(int column, int64_t row) const;   // any integer type, or TIMESTAMP in us
-  double number(int column, int64_t row) const;      // FLOAT, DOUBLE or any integer type
+  int64_t integer(int column, int64_t row) const;        // any integer type, or TIMESTAMP in us
+  double number(int column, int64_t row) const;          // FLOAT, DOUBLE or any integer type
   std::string_view text(int column, int64_t row) const;  // VARCHAR; valid during the callback
-  /// LIST(VARCHAR | BIGINT | INTEGER): element range of the row, then read with list_* below.
+  /// The elements of a LIST cell. `numbers` gives NaN for a NULL element, `texts` leaves it out.
   std::vector<int64_t> integers(int column, int64_t row) const;
+  std::vector<double> numbers(int column, int64_t row) const;
   std::vector<std::string> texts(int column, int64_t row) const;
 
  private:
@@ -34,10 +38,10 @@ class ResultChunk {
 };
 
 struct DuckDbOptions {
-  fs::path database;             // empty = in memory
+  fs::path database;  // empty = in memory
   std::string memory_limit = "2GB";
-  fs::path temporary_folder;     // where DuckDB spills; empty = beside the database
-  int threads = 0;               // 0 = threads() of the process
+  fs::path temporary_folder;  // where DuckDB spills; empty = beside the database
+  int threads = 0;            // 0 = threads() of the process
 };
 
 /// A database with one connection. Extensions are neither installed nor loaded on their own.
@@ -48,8 +52,9 @@ class DuckDb {
   DuckDb(const DuckDb&) = delete;
   DuckDb& operator=(const DuckDb&) = delete;
 
-  /// Runs statements that give no rows. Throws DataError with DuckDB's message and `what`.
-  void run(const std::string& sql, std::string_view what = {});
+  /// Runs statements that give no rows. Throws DataError with DuckDB's message and `what`, and
+  /// Interrupted on Ctrl-C. `progress` is set to the percentage done.
+  void run(const std::string& sql, std::string_view what = {}, Progress* progress = nullptr);
   /// Streams the result in chunks without materialising it; columns are those of the query.
   void query(const std::string& sql, const std::function<void(const ResultChunk&)>& each,
              std::string_view what = {});
@@ -59,6 +64,8 @@ class DuckDb {
   std::optional<std::string> query_text(const std::string& sql);
   /// Names and DuckDB type names of a query's columns, without running it.
   std::vector<std::pair<std::string, std::string>> describe(const std::string& sql);
+  /// Appends rows to a table of one INTEGER column.
+  void append(const std::string& table, std::span<const int32_t> values);
 
  private:
   struct State;

@@ -1,0 +1,352 @@
+#include "retort/log/duckdb.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include <duckdb.h>
+
+#include "retort/common/error.h"
+#include "retort/common/progress.h"
+#include "retort/common/thread_pool.h"
+
+namespace retort {
+namespace {
+
+/// Owns a DuckDB handle that is destroyed through a function taking its address.
+template <class Handle, void (*destroy)(Handle*)>
+struct Owned {
+  Handle handle{};
+  Owned() = default;
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  ~Owned() { destroy(&handle); }
+};
+using Statements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
+using Prepared = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
+using Pending = Owned<duckdb_pending_result, duckdb_destroy_pending>;
+using Result = Owned<duckdb_result, duckdb_destroy_result>;
+using Chunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
+void destroy_appender(duckdb_appender* appender) { duckdb_appender_destroy(appender); }
+using Appender = Owned<duckdb_appender, destroy_appender>;
+using LogicalType = Owned<duckdb_logical_type, duckdb_destroy_logical_type>;
+
+/// One column of a chunk: where its values and its validity lie.
+struct Vector {
+  duckdb_vector vector = nullptr;
+  duckdb_type type = DUCKDB_TYPE_INVALID;
+  const void* data = nullptr;
+  uint64_t* validity = nullptr;
+
+  explicit Vector(duckdb_vector from) : vector(from) {
+    LogicalType logical;
+    logical.handle = duckdb_vector_get_column_type(from);
+    type = duckdb_get_type_id(logical.handle);
+    data = duckdb_vector_get_data(from);
+    validity = duckdb_vector_get_validity(from);
+  }
+  bool valid(int64_t row) const {
+    return validity == nullptr || duckdb_validity_row_is_valid(validity, static_cast<idx_t>(row));
+  }
+  template <class T>
+  T at(int64_t row) const {
+    return static_cast<const T*>(data)[row];
+  }
+};
+
+int64_t integer_of(const Vector& column, int64_t row) {
+  switch (column.type) {
+    case DUCKDB_TYPE_BOOLEAN:
+      return column.at<bool>(row) ? 1 : 0;
+    case DUCKDB_TYPE_TINYINT:
+      return column.at<int8_t>(row);
+    case DUCKDB_TYPE_SMALLINT:
+      return column.at<int16_t>(row);
+    case DUCKDB_TYPE_INTEGER:
+      return column.at<int32_t>(row);
+    case DUCKDB_TYPE_TIMESTAMP:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+    case DUCKDB_TYPE_BIGINT:
+      return column.at<int64_t>(row);
+    case DUCKDB_TYPE_UTINYINT:
+      return column.at<uint8_t>(row);
+    case DUCKDB_TYPE_USMALLINT:
+      return column.at<uint16_t>(row);
+    case DUCKDB_TYPE_UINTEGER:
+      return column.at<uint32_t>(row);
+    case DUCKDB_TYPE_UBIGINT:
+      return static_cast<int64_t>(column.at<uint64_t>(row));
+    case DUCKDB_TYPE_HUGEINT:  // count and sum: the value fits where the caller expects 64 bits
+      return static_cast<int64_t>(column.at<duckdb_hugeint>(row).lower);
+    default:
+      break;
+  }
+  fail<ArgumentError>("ResultChunk: the column's DuckDB type {} is no integer",
+                      static_cast<int>(column.type));
+}
+
+double number_of(const Vector& column, int64_t row) {
+  if (column.type == DUCKDB_TYPE_FLOAT) return column.at<float>(row);
+  if (column.type == DUCKDB_TYPE_DOUBLE) return column.at<double>(row);
+  if (column.type == DUCKDB_TYPE_HUGEINT)
+    return duckdb_hugeint_to_double(column.at<duckdb_hugeint>(row));
+  return static_cast<double>(integer_of(column, row));
+}
+
+std::string_view text_of(const Vector& column, int64_t row) {
+  check(column.type == DUCKDB_TYPE_VARCHAR, "ResultChunk: the column's DuckDB type {} is no text",
+        static_cast<int>(column.type));
+  auto* text = const_cast<duckdb_string_t*>(static_cast<const duckdb_string_t*>(column.data)) + row;
+  return {duckdb_string_t_data(text), duckdb_string_t_length(*text)};
+}
+
+/// Child vector and range of a list cell.
+std::pair<Vector, duckdb_list_entry> list_of(const Vector& column, int64_t row) {
+  check(column.type == DUCKDB_TYPE_LIST, "ResultChunk: the column's DuckDB type {} is no list",
+        static_cast<int>(column.type));
+  return {Vector(duckdb_list_vector_get_child(column.vector)), column.at<duckdb_list_entry>(row)};
+}
+
+std::string message_of(std::string_view what, const char* error) {
+  const std::string text = error == nullptr ? "unknown error of DuckDB" : error;
+  return what.empty() ? text : fmt::format("{}: {}", what, text);
+}
+
+}  // namespace
+
+struct ResultChunk::State {
+  std::vector<Vector> columns;
+  int64_t rows = 0;
+};
+
+int64_t ResultChunk::rows() const { return state_->rows; }
+
+bool ResultChunk::is_null(int column, int64_t row) const {
+  return !state_->columns[static_cast<size_t>(column)].valid(row);
+}
+
+bool ResultChunk::boolean(int column, int64_t row) const { return integer(column, row) != 0; }
+
+int64_t ResultChunk::integer(int column, int64_t row) const {
+  return integer_of(state_->columns[static_cast<size_t>(column)], row);
+}
+
+double ResultChunk::number(int column, int64_t row) const {
+  return number_of(state_->columns[static_cast<size_t>(column)], row);
+}
+
+std::string_view ResultChunk::text(int column, int64_t row) const {
+  return text_of(state_->columns[static_cast<size_t>(column)], row);
+}
+
+std::vector<int64_t> ResultChunk::integers(int column, int64_t row) const {
+  const auto [child, range] = list_of(state_->columns[static_cast<size_t>(column)], row);
+  std::vector<int64_t> values;
+  for (idx_t i = range.offset; i < range.offset + range.length; ++i)
+    values.push_back(integer_of(child, static_cast<int64_t>(i)));
+  return values;
+}
+
+std::vector<double> ResultChunk::numbers(int column, int64_t row) const {
+  const auto [child, range] = list_of(state_->columns[static_cast<size_t>(column)], row);
+  std::vector<double> values;
+  for (idx_t i = range.offset; i < range.offset + range.length; ++i) {
+    const auto at = static_cast<int64_t>(i);
+    values.push_back(child.valid(at) ? number_of(child, at) : __builtin_nan(""));
+  }
+  return values;
+}
+
+std::vector<std::string> ResultChunk::texts(int column, int64_t row) const {
+  const auto [child, range] = list_of(state_->columns[static_cast<size_t>(column)], row);
+  std::vector<std::string> values;
+  for (idx_t i = range.offset; i < range.offset + range.length; ++i) {
+    const auto at = static_cast<int64_t>(i);
+    if (child.valid(at)) values.emplace_back(text_of(child, at));
+  }
+  return values;
+}
+
+struct DuckDb::State {
+  duckdb_database database = nullptr;
+  duckdb_connection connection = nullptr;
+  ~State() {
+    duckdb_disconnect(&connection);
+    duckdb_close(&database);
+  }
+
+  void prepare(Statements& statements, idx_t index, Prepared& prepared, std::string_view what) {
+    if (duckdb_prepare_extracted_statement(connection, statements.handle, index,
+                                           &prepared.handle) == DuckDBError)
+      throw DataError(message_of(what, duckdb_prepare_error(prepared.handle)));
+  }
+  idx_t extract(const std::string& sql, Statements& statements, std::string_view what) {
+    const idx_t count = duckdb_extract_statements(connection, sql.c_str(), &statements.handle);
+    if (count == 0)
+      throw DataError(message_of(what, duckdb_extract_statements_error(statements.handle)));
+    return count;
+  }
+
+  /// Works on a pending query until its result is ready, looking at Ctrl-C and at the progress.
+  void finish(Pending& pending, std::string_view what, Progress* progress) {
+    for (int64_t round = 0;; ++round) {
+      const duckdb_pending_state state = duckdb_pending_execute_task(pending.handle);
+      if (state == DUCKDB_PENDING_ERROR)
+        throw DataError(message_of(what, duckdb_pending_error(pending.handle)));
+      if (duckdb_pending_execution_is_finished(state)) return;
+      if (interrupted()) {
+        duckdb_interrupt(connection);
+        check_interrupt("ingest");
+      }
+      if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+      if (progress != nullptr && round % 64 == 0) {
+        const double share = duckdb_query_progress(connection).percentage;
+        if (share >= 0) progress->update(static_cast<int64_t>(share));
+      }
+    }
+  }
+};
+
+DuckDb::DuckDb(DuckDbOptions options) : state_(std::make_unique<State>()) {
+  Owned<duckdb_config, duckdb_destroy_config> config;
+  duckdb_create_config(&config.handle);
+  const auto set = [&](const char* name, const std::string& value) {
+    if (duckdb_set_config(config.handle, name, value.c_str()) == DuckDBError)
+      fail<ConfigError>("DuckDB does not take {} = '{}'", name, value);
+  };
+  set("autoinstall_known_extensions", "false");
+  set("autoload_known_extensions", "false");
+  set("threads", std::to_string(options.threads > 0 ? options.threads : threads()));
+  set("preserve_insertion_order", "true");
+  if (!options.temporary_folder.empty()) set("temp_directory", options.temporary_folder.string());
+  char* error = nullptr;
+  const std::string path = options.database.string();
+  if (duckdb_open_ext(path.empty() ? nullptr : path.c_str(), &state_->database, config.handle,
+                      &error) == DuckDBError) {
+    const std::string text = message_of(path, error);
+    duckdb_free(error);
+    throw IoError(text);
+  }
+  if (duckdb_connect(state_->database, &state_->connection) == DuckDBError)
+    fail<IoError>("{}: DuckDB refuses a connection", path);
+  try {
+    run("SET memory_limit = " + sql_string(options.memory_limit));
+  } catch (const DataError& wrong) {
+    fail<ConfigError>("memory limit '{}': write a size such as \"2GB\" ({})", options.memory_limit,
+                      wrong.what());
+  }
+  run("SET enable_progress_bar = true; SET enable_progress_bar_print = false;"
+      "SET TimeZone = 'UTC'");
+}
+
+DuckDb::~DuckDb() = default;
+
+void DuckDb::run(const std::string& sql, std::string_view what, Progress* progress) {
+  Statements statements;
+  const idx_t count = state_->extract(sql, statements, what);
+  for (idx_t i = 0; i < count; ++i) {
+    Prepared prepared;
+    state_->prepare(statements, i, prepared, what);
+    Pending pending;
+    if (duckdb_pending_prepared(prepared.handle, &pending.handle) == DuckDBError)
+      throw DataError(message_of(what, duckdb_pending_error(pending.handle)));
+    state_->finish(pending, what, progress);
+    Result result;
+    if (duckdb_execute_pending(pending.handle, &result.handle) == DuckDBError)
+      throw DataError(message_of(what, duckdb_result_error(&result.handle)));
+  }
+}
+
+void DuckDb::query(const std::string& sql, const std::function<void(const ResultChunk&)>& each,
+                   std::string_view what) {
+  Statements statements;
+  state_->extract(sql, statements, what);
+  Prepared prepared;
+  state_->prepare(statements, 0, prepared, what);
+  Result result;
+  if (duckdb_execute_prepared_streaming(prepared.handle, &result.handle) == DuckDBError)
+    throw DataError(message_of(what, duckdb_result_error(&result.handle)));
+  while (true) {
+    check_interrupt("ingest");
+    Chunk chunk;
+    chunk.handle = duckdb_fetch_chunk(result.handle);
+    if (chunk.handle == nullptr) break;
+    ResultChunk::State view;
+    view.rows = static_cast<int64_t>(duckdb_data_chunk_get_size(chunk.handle));
+    const idx_t columns = duckdb_data_chunk_get_column_count(chunk.handle);
+    for (idx_t i = 0; i < columns; ++i)
+      view.columns.emplace_back(duckdb_data_chunk_get_vector(chunk.handle, i));
+    if (view.rows > 0) each(ResultChunk(&view));
+  }
+  if (const char* error = duckdb_result_error(&result.handle); error != nullptr && *error != '\0')
+    throw DataError(message_of(what, error));
+}
+
+std::optional<int64_t> DuckDb::query_integer(const std::string& sql) {
+  std::optional<int64_t> value;
+  bool first = true;
+  query(sql, [&](const ResultChunk& chunk) {
+    if (first && !chunk.is_null(0, 0)) value = chunk.integer(0, 0);
+    first = false;
+  });
+  return value;
+}
+
+std::optional<double> DuckDb::query_number(const std::string& sql) {
+  std::optional<double> value;
+  bool first = true;
+  query(sql, [&](const ResultChunk& chunk) {
+    if (first && !chunk.is_null(0, 0)) value = chunk.number(0, 0);
+    first = false;
+  });
+  return value;
+}
+
+std::optional<std::string> DuckDb::query_text(const std::string& sql) {
+  std::optional<std::string> value;
+  bool first = true;
+  query(sql, [&](const ResultChunk& chunk) {
+    if (first && !chunk.is_null(0, 0)) value = std::string(chunk.text(0, 0));
+    first = false;
+  });
+  return value;
+}
+
+std::vector<std::pair<std::string, std::string>> DuckDb::describe(const std::string& sql) {
+  std::vector<std::pair<std::string, std::string>> columns;
+  query("SELECT column_name, column_type FROM (DESCRIBE " + sql + ")",
+        [&](const ResultChunk& chunk) {
+          for (int64_t row = 0; row < chunk.rows(); ++row)
+            columns.emplace_back(chunk.text(0, row), chunk.text(1, row));
+        });
+  return columns;
+}
+
+void DuckDb::append(const std::string& table, std::span<const int32_t> values) {
+  Appender appender;
+  const auto checked = [&](duckdb_state state) {
+    if (state == DuckDBError)
+      throw IoError(message_of(table, duckdb_appender_error(appender.handle)));
+  };
+  checked(duckdb_appender_create(state_->connection, nullptr, table.c_str(), &appender.handle));
+  for (const int32_t value : values) {
+    checked(duckdb_append_int32(appender.handle, value));
+    checked(duckdb_appender_end_row(appender.handle));
+  }
+  checked(duckdb_appender_close(appender.handle));
+}
+
+std::string sql_string(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + '\'';
+}
+
+std::string sql_name(std::string_view identifier) {
+  std::string quoted = "\"";
+  for (const char c : identifier) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+}  // namespace retort

@@ -1,0 +1,180 @@
+#include "retort/log/events.h"
+
+#include <algorithm>
+
+#include "retort/common/error.h"
+#include "retort/common/progress.h"
+#include "retort/common/text.h"
+#include "retort/log/event_query.h"
+
+namespace retort {
+namespace {
+
+EventSource read_event_source(const Json& entry, size_t index) {
+  const std::string number = std::to_string(index + 1);
+  Fields fields(Json{{"events", {{number, entry}}}}, "events." + number);
+  EventSource event;
+  event.source = read_source_options(fields);
+  fields.read_choice("layout", event.layout, {"rows", "lists", "impressions"});
+  fields.read_choice("role", event.role, {"all", "history", "train", "valid", "test"});
+  const std::pair<const char*, std::string*> keys[] = {
+      {"user", &event.user},       {"item", &event.item},       {"time", &event.time},
+      {"clicked", &event.clicked}, {"seconds", &event.seconds}, {"request", &event.request},
+      {"in_view", &event.in_view}, {"clicks", &event.clicks},   {"split", &event.split}};
+  for (const auto& [key, value] : keys) fields.read(key, *value);
+  fields.finish();
+  const bool impressions = event.layout == "impressions";
+  const auto need = [&](const char* key, const std::string& value) {
+    if (value.empty())
+      fail<ConfigError>("{} is missing: layout \"{}\" needs it", fields.name(key), event.layout);
+  };
+  const auto refuse = [&](const char* key, const std::string& value) {
+    if (!value.empty())
+      fail<ConfigError>("{} does not go with layout \"{}\"", fields.name(key), event.layout);
+  };
+  need("user", event.user);
+  if (impressions) {
+    need("in_view", event.in_view);
+    need("clicks", event.clicks);
+    refuse("item", event.item);
+    refuse("clicked", event.clicked);
+  } else {
+    need("item", event.item);
+    refuse("in_view", event.in_view);
+    refuse("clicks", event.clicks);
+  }
+  return event;
+}
+
+bool all_or_none(const std::vector<EventSource>& sources) {
+  const auto with_time = std::count_if(sources.begin(), sources.end(),
+                                       [](const EventSource& s) { return !s.time.empty(); });
+  if (with_time != 0 && with_time != static_cast<int64_t>(sources.size()))
+    fail<ConfigError>(
+        "recipe key 'events.time': {} of {} sources have a time; give it to all or "
+        "to none",
+        with_time, sources.size());
+  return with_time > 0;
+}
+
+/// A context column must exist in one source at least; then its own error is the right message.
+void check_context(DuckDb& db, const std::vector<Scan>& scans,
+                   const std::vector<ContextColumn>& context) {
+  for (const ContextColumn& column : context) {
+    bool found = false;
+    std::string message;
+    for (const Scan& scan : scans) {
+      try {
+        resolve(db, scan, column.expression, "features." + column.feature + ".column");
+        found = true;
+      } catch (const DataError& error) {
+        if (message.empty()) message = error.what();
+      }
+    }
+    if (!found) throw DataError(message);
+  }
+}
+
+std::string table_definition(const std::vector<ContextColumn>& context) {
+  std::string sql =
+      "CREATE TABLE events (\"user\" VARCHAR, item VARCHAR, time BIGINT, seconds FLOAT, clicked "
+      "BOOLEAN, request VARCHAR, position INTEGER, split UTINYINT";
+  for (size_t i = 0; i < context.size(); ++i) {
+    const char* type = "VARCHAR";
+    if (context[i].kind == ContextColumn::Kind::kTexts) type = "VARCHAR[]";
+    if (context[i].kind == ContextColumn::Kind::kNumber) type = "DOUBLE";
+    if (context[i].kind == ContextColumn::Kind::kNumbers) type = "DOUBLE[]";
+    sql += fmt::format(", c{} {}", i, type);
+  }
+  return sql + ", file VARCHAR, row BIGINT, reason VARCHAR, value VARCHAR)";
+}
+
+}  // namespace
+
+std::vector<EventSource> read_event_sources(const Json& recipe) {
+  const auto entries = recipe.find("events");
+  if (entries == recipe.end() || !entries->is_array() || entries->empty())
+    fail<ConfigError>(
+        "the recipe names no log: write an [[events]] table with path, user and item");
+  std::vector<EventSource> sources;
+  for (size_t i = 0; i < entries->size(); ++i)
+    sources.push_back(read_event_source((*entries)[i], i));
+  return sources;
+}
+
+std::map<std::string, int64_t> count_rejects(DuckDb& db, const std::string& source_prefix) {
+  std::map<std::string, int64_t> counts;
+  db.query(fmt::format("SELECT reason, count(*) FROM rejects WHERE starts_with(source, {}) GROUP "
+                       "BY reason",
+                       sql_string(source_prefix)),
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row)
+               counts[std::string(chunk.text(0, row))] = chunk.integer(1, row);
+           });
+  return counts;
+}
+
+void check_rejects(DuckDb& db, const std::string& source_prefix, int64_t rows_read,
+                   double max_rejected) {
+  int64_t rejected = 0;
+  std::string reasons;
+  for (const auto& [reason, count] : count_rejects(db, source_prefix)) {
+    rejected += count;
+    reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", reason, with_thousands(count));
+  }
+  if (static_cast<double>(rejected) <= max_rejected * static_cast<double>(rows_read)) return;
+  std::string examples;
+  db.query(fmt::format("SELECT file, row, reason, coalesce(value, '') FROM rejects WHERE "
+                       "starts_with(source, {}) ORDER BY reason, file, row LIMIT 5",
+                       sql_string(source_prefix)),
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row)
+               examples += fmt::format(
+                   "\n  {} row {}: {}{}", chunk.text(0, row), chunk.integer(1, row),
+                   chunk.text(2, row),
+                   chunk.text(3, row).empty() ? "" : fmt::format(" '{}'", chunk.text(3, row)));
+           });
+  fail<DataError>(
+      "{} of {} rows are rejected ({}), more than ingest.max_rejected = {}; no dataset was "
+      "written. Examples:{}",
+      with_thousands(rejected), with_thousands(rows_read), reasons, max_rejected, examples);
+}
+
+Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
+                  const std::vector<ContextColumn>& context, const fs::path& from,
+                  double max_rejected) {
+  Events events;
+  events.has_time = all_or_none(sources);
+  std::vector<Scan> scans;
+  for (size_t i = 0; i < sources.size(); ++i)
+    scans.push_back(open_source(db, sources[i].source, from, fmt::format("events_{}", i + 1)));
+  check_context(db, scans, context);
+  db.run(table_definition(context));
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const EventSource& source = sources[i];
+    Progress progress(fmt::format("read {}", scans[i].label), 100, "%");
+    const int64_t before = db.query_integer("SELECT count(*) FROM events").value_or(0);
+    db.run("INSERT INTO events " +
+               event_query(db, scans[i], source, context, fmt::format("events.{}", i + 1)),
+           scans[i].label, &progress);
+    const std::string own = fmt::format("rowid >= {}", before);
+    add_rejects(db, scans[i],
+                "SELECT file, row, reason, value FROM events WHERE reason IS NOT NULL AND " + own);
+    if (db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
+        !db.query_integer("SELECT 1 FROM rejects WHERE source = " + sql_string(scans[i].name)))
+      fail<DataError>("{}: there is not one row of data", scans[i].label);
+    events.has_seconds = events.has_seconds || !source.seconds.empty();
+    events.has_impressions =
+        events.has_impressions || !source.clicked.empty() || source.layout == "impressions";
+    if (scans[i].staged) db.run("DROP TABLE " + sql_name(scans[i].name + "_files"));
+  }
+  events.counts.kept =
+      db.query_integer("SELECT count(*) FROM events WHERE reason IS NULL").value_or(0);
+  events.counts.rejected = count_rejects(db, "events");
+  events.counts.rows_read = events.counts.kept;
+  for (const auto& [reason, count] : events.counts.rejected) events.counts.rows_read += count;
+  check_rejects(db, "events", events.counts.rows_read, max_rejected);
+  return events;
+}
+
+}  // namespace retort

@@ -1,0 +1,66 @@
+// Maps every source of a recipe to one table of events, rejects what no event can be made of, and
+// counts: rows read = rows kept + rows rejected. Used by dataset/builder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "retort/log/source.h"
+
+namespace retort {
+
+/// One [[events]] entry of a data recipe; see docs/recipes.md for the keys.
+struct EventSource {
+  SourceOptions source;
+  std::string layout = "rows";                     // rows | lists | impressions
+  std::string role = "all";                        // all | history | train | valid | test
+  std::string user, item, time, clicked, seconds;  // columns or SQL expressions, "" = absent
+  std::string request, in_view, clicks, split;
+};
+/// Throws ConfigError on unknown keys and on keys that do not go with the layout.
+std::vector<EventSource> read_event_sources(const Json& recipe);
+
+/// A column that a feature needs, typed: of the event (kept as c0, c1, .. of the table `events`)
+/// or of a feature table.
+struct ContextColumn {
+  enum class Kind { kText, kTexts, kNumber, kNumbers };
+  std::string feature;     // for messages
+  std::string expression;  // absent in a source: NULL there, but one source must have it
+  Kind kind = Kind::kText;
+  std::string separator;  // kTexts from a text column
+};
+
+struct EventCounts {
+  int64_t rows_read = 0;
+  int64_t kept = 0;
+  std::map<std::string, int64_t> rejected;  // by reason
+};
+
+/// What is known of the table `events`.
+struct Events {
+  EventCounts counts;
+  bool has_time = false;
+  bool has_seconds = false;
+  bool has_impressions = false;  // some rows were shown and not clicked
+};
+
+/// Makes the table
+///   events(user, item, time, seconds, clicked, request, position, split, c0.., file, row, reason)
+/// in the order of the log (its rowid), rows with a reason being rejects, and fills `rejects`.
+/// time: microseconds since 1970 (UTC), 0 without time; split: 0 train .. 3 history, NULL where
+/// the split is decided by moments. Numbers are seconds, milliseconds, microseconds or
+/// nanoseconds by magnitude; text is a number or ISO 8601.
+/// Throws DataError when more than `max_rejected` of the rows read are rejects.
+Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
+                  const std::vector<ContextColumn>& context, const fs::path& from,
+                  double max_rejected);
+
+/// Rejects of one source (or of all whose name begins so) by reason.
+std::map<std::string, int64_t> count_rejects(DuckDb& db, const std::string& source_prefix);
+/// Throws DataError with counts and first examples when the share is above `max_rejected`.
+void check_rejects(DuckDb& db, const std::string& source_prefix, int64_t rows_read,
+                   double max_rejected);
+
+}  // namespace retort

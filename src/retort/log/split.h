@@ -1,0 +1,37 @@
+// Which events train, validate and test: by moments, by each user's last events, by a column or
+// by source; and the plain words for what each of these cannot exclude.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "retort/log/events.h"
+
+namespace retort {
+
+/// The recipe's [split].
+struct SplitOptions {
+  std::string kind = "time";  // time | user_share | user_last | column | source
+  std::string test = "1d";    // time: a duration before the end of the log, or a moment
+  std::string valid = "1d";   // time: a duration before the test, or a moment
+  double test_share = 0.1;    // user_share: of each user's events, the last
+  double valid_share = 0.1;   // user_share: the ones before
+};
+/// Throws ConfigError on values that do not fit the kind, or a kind that does not fit the sources.
+SplitOptions read_split_options(const Json& recipe, const std::vector<EventSource>& sources);
+
+/// The split as the manifest states it.
+struct SplitMade {
+  std::string kind;
+  std::optional<int64_t> valid_from, test_from;  // kind "time": microseconds
+  std::string excludes, cannot_exclude;
+};
+
+/// Makes the table or view `clicks` from the table `ordered` (user, item, time, fixed split, ..,
+/// sorted by user, time and order in the log): all its columns, `position` (0, 1, ..) and `split`
+/// (0 train, 1 valid, 2 test, 3 history), in the same order. Rows whose source or column fixed a
+/// split keep it. `has_time` false allows the kinds without moments only.
+SplitMade split_clicks(DuckDb& db, const SplitOptions& options, bool has_time);
+
+}  // namespace retort

@@ -1,0 +1,294 @@
+#include "retort/index/hnsw_index.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "retort/common/error.h"
+#include "retort/common/recipe.h"
+#include "retort/common/thread_pool.h"
+#include "retort/index/exact_index.h"
+#include "retort/kernel/dense.h"
+
+// hnswlib prefetches one link past the end of a list, which sanitizers take for an overflow. Its
+// headers define functions that are not inline: only this file may include them.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NO_MANUAL_VECTORIZATION
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wall"
+#pragma GCC diagnostic ignored "-Wextra"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wreorder"
+#include <hnswlib/hnswlib.h>
+#pragma GCC diagnostic pop
+
+namespace retort {
+namespace {
+
+using Graph = hnswlib::HierarchicalNSW<float>;
+
+/// Distance = - inner product, by our kernel.
+class DotSpace : public hnswlib::SpaceInterface<float> {
+ public:
+  explicit DotSpace(size_t width) : width_(width) {}
+  size_t get_data_size() override { return width_ * sizeof(float); }
+  hnswlib::DISTFUNC<float> get_dist_func() override { return &distance; }
+  void* get_dist_func_param() override { return &width_; }
+
+ private:
+  static float distance(const void* a, const void* b, const void* width) {
+    return -dot(static_cast<const float*>(a), static_cast<const float*>(b),
+                static_cast<int64_t>(*static_cast<const size_t*>(width)));
+  }
+  size_t width_;
+};
+
+/// hnswlib's header: thirteen numbers of 96 bytes in all.
+struct Header {
+  uint64_t level0_offset, max_elements, count, element_size, label_offset, data_offset;
+  int32_t max_level;
+  uint32_t entry;
+  uint64_t max_m, max_m0, m;
+  double mult;
+  uint64_t ef_construction;
+};
+
+Header read_header(const fs::path& path) {
+  const MappedFile file(path);
+  constexpr size_t kBytes = 6 * 8 + 2 * 4 + 5 * 8;
+  static_assert(sizeof(Header) == kBytes);
+  if (file.bytes().size() < kBytes)
+    fail<DataError>("{}: {} bytes are too short for an index", path.string(), file.bytes().size());
+  Header header{};
+  std::memcpy(&header, file.bytes().data(), kBytes);
+  return header;
+}
+
+bool builds_in_parallel(const HnswOptions& options) {
+#if defined(__SANITIZE_THREAD__)
+  return false;  // hnswlib draws levels from one generator without a lock
+#else
+  return options.parallel;
+#endif
+}
+
+}  // namespace
+
+struct HnswIndex::State {
+  State(int32_t width, int64_t item_count)
+      : dim(width), items(item_count), space(static_cast<size_t>(width) + 1) {}
+  int32_t dim;
+  int64_t items;
+  DotSpace space;
+  std::unique_ptr<Graph> graph;
+  std::vector<uint32_t> node_of_item;
+
+  const float* vector(int32_t item) const {
+    return reinterpret_cast<const float*>(
+        graph->getDataByInternalId(node_of_item[static_cast<size_t>(item)]));
+  }
+  uint64_t saved_size() const;
+  void find_nodes(const fs::path& path);
+  void check_links(const fs::path& path) const;
+  std::vector<SearchHit> scan(std::span<const float> query, int32_t k,
+                              const ItemFilter& filter) const;
+  std::vector<SearchHit> walk(std::span<const float> query, int32_t k, int64_t width,
+                              const ItemFilter& filter) const;
+};
+
+/// Bytes of the file that hnswlib writes.
+uint64_t HnswIndex::State::saved_size() const {
+  const auto count = static_cast<uint64_t>(items);
+  uint64_t size = sizeof(Header) + count * (graph->size_data_per_element_ + sizeof(uint32_t));
+  for (uint64_t node = 0; node < count; ++node)
+    size += static_cast<uint64_t>(graph->element_levels_[node]) * graph->size_links_per_element_;
+  return size;
+}
+
+/// Fills node_of_item; every item must be exactly one node.
+void HnswIndex::State::find_nodes(const fs::path& path) {
+  node_of_item.assign(static_cast<size_t>(items), 0);
+  std::vector<bool> seen(static_cast<size_t>(items));
+  for (uint32_t node = 0; node < static_cast<uint32_t>(items); ++node) {
+    const size_t item = graph->getExternalLabel(node);
+    if (item >= seen.size() || seen[item])
+      fail<DataError>("{}: node {} has label {}, no item or one twice", path.string(), node, item);
+    seen[item] = true;
+    node_of_item[item] = node;
+  }
+}
+
+/// Every link leads to a node that exists on its level, so that no walk leaves the memory.
+void HnswIndex::State::check_links(const fs::path& path) const {
+  const auto bad = [&](const char* what) {
+    fail<DataError>("{}: index with a bad {}", path.string(), what);
+  };
+  const auto count = static_cast<uint32_t>(items);
+  if (items > 0 && (graph->enterpoint_node_ >= count || graph->maxlevel_ < 0 ||
+                    graph->element_levels_[graph->enterpoint_node_] != graph->maxlevel_))
+    bad("entry point");
+  for (uint32_t node = 0; node < count; ++node) {
+    if (graph->isMarkedDeleted(node)) bad("mark of deletion");
+    for (int level = 0; level <= graph->element_levels_[node]; ++level) {
+      auto* list = graph->get_linklist_at_level(node, level);
+      const size_t links = graph->getListCount(list);
+      if (links > (level == 0 ? graph->maxM0_ : graph->maxM_)) bad("number of links");
+      for (size_t i = 1; i <= links; ++i)
+        if (list[i] >= count || graph->element_levels_[list[i]] < level) bad("link");
+    }
+  }
+}
+
+std::vector<SearchHit> HnswIndex::State::scan(std::span<const float> query, int32_t k,
+                                              const ItemFilter& filter) const {
+  TopK best(k);
+  filter.each(0, items,
+              [&](int32_t item) { best.push(item, dot(query.data(), vector(item), dim)); });
+  return best.take();
+}
+
+/// The k best allowed of the `width` nearest nodes that the graph walk finds.
+std::vector<SearchHit> HnswIndex::State::walk(std::span<const float> query, int32_t k,
+                                              int64_t width, const ItemFilter& filter) const {
+  std::vector<float> longer(query.begin(), query.end());
+  longer.push_back(0);
+  auto found = graph->searchKnn(longer.data(), static_cast<size_t>(width));
+  TopK best(k);
+  for (; !found.empty(); found.pop()) {
+    const auto item = static_cast<int32_t>(found.top().second);
+    if (filter.allows(item)) best.push(item, dot(query.data(), vector(item), dim));
+  }
+  return best.take();
+}
+
+HnswOptions hnsw_options(const Json& json) {
+  HnswOptions options;
+  Fields fields(json, "");
+  fields.read("M", options.M);
+  fields.read("ef_construction", options.ef_construction);
+  fields.read("ef_search", options.ef_search);
+  fields.read("seed", options.seed);
+  fields.read("parallel", options.parallel);
+  fields.finish();
+  const auto within = [](const char* key, int32_t value, int32_t low, int32_t high) {
+    if (value < low || value > high)
+      fail<ConfigError>("index hnsw: {} = {}, expected {} to {}", key, value, low, high);
+  };
+  within("M", options.M, 2, 1024);
+  within("ef_construction", options.ef_construction, 1, 100'000);
+  within("ef_search", options.ef_search, 1, 100'000);
+  return options;
+}
+
+HnswIndex::HnswIndex(HnswOptions options) : options_(options) {}
+HnswIndex::~HnswIndex() = default;
+
+int64_t HnswIndex::size() const { return state_ == nullptr ? 0 : state_->items; }
+
+void HnswIndex::build(std::span<const float> vectors, int32_t dim) {
+  const int64_t items = check_vectors(vectors, dim);
+  auto state = std::make_unique<State>(dim, items);
+  state->graph = std::make_unique<Graph>(
+      &state->space, static_cast<size_t>(std::max<int64_t>(items, 1)),
+      static_cast<size_t>(options_.M), static_cast<size_t>(options_.ef_construction),
+      static_cast<size_t>(options_.seed));
+  const auto vector = [&](int64_t item) { return vectors.data() + item * dim; };
+  float longest = 0;
+  for (int64_t item = 0; item < items; ++item)
+    longest = std::max(longest, dot(vector(item), vector(item), dim));
+  check(std::isfinite(longest), "index hnsw: a vector is not finite");
+  const auto add = [&](int64_t begin, int64_t end) {
+    std::vector<float> longer(static_cast<size_t>(dim) + 1);
+    for (int64_t item = begin; item < end; ++item) {
+      std::copy_n(vector(item), dim, longer.begin());
+      longer.back() = std::sqrt(std::max(0.0f, longest - dot(vector(item), vector(item), dim)));
+      state->graph->addPoint(longer.data(), static_cast<size_t>(item));
+    }
+  };
+  // The first node is added alone: it becomes the entry point of the others.
+  add(0, std::min<int64_t>(items, 1));
+  if (builds_in_parallel(options_))
+    parallel_for(1, items, 64, add);
+  else
+    add(1, items);
+  state->find_nodes("index");
+  state->graph->setEf(static_cast<size_t>(options_.ef_search));
+  state_ = std::move(state);
+}
+
+std::vector<SearchHit> HnswIndex::search(std::span<const float> query, int32_t k,
+                                         const ItemFilter& filter) const {
+  check(state_ != nullptr, "index hnsw: search before build");
+  const int64_t items = state_->items;
+  check_search(query, state_->dim, k, filter, items);
+  const int64_t allowed = filter.count(items);
+  const auto wanted = static_cast<int32_t>(std::min<int64_t>(k, allowed));
+  if (wanted == 0) return {};
+  // A walk of width w computes about w * M products at scattered places.
+  int64_t width = std::max<int64_t>(options_.ef_search, wanted) * items / allowed;
+  while (width * options_.M < allowed * 2) {
+    auto hits = state_->walk(query, wanted, width, filter);
+    if (std::ssize(hits) == wanted) return hits;
+    width *= 4;
+  }
+  return state_->scan(query, wanted, filter);
+}
+
+void HnswIndex::save(const fs::path& path) const {
+  check(state_ != nullptr, "index hnsw: save before build");
+  fs::path temporary = path;
+  temporary += ".part";
+  try {
+    state_->graph->saveIndex(temporary.string());
+    if (fs::file_size(temporary) != state_->saved_size())  // hnswlib hides a failed write
+      fail<IoError>("{}: cannot write the whole index; is the disk full?", temporary.string());
+    sync_path(temporary);
+    fs::rename(temporary, path);
+    sync_path(path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
+}
+
+void HnswIndex::load(const fs::path& path, int64_t items, int32_t dim) {
+  const Header header = read_header(path);
+  auto state = std::make_unique<State>(dim, items);
+  const uint64_t links = static_cast<uint64_t>(options_.M) * 2 * 4 + 4;
+  const uint64_t data = state->space.get_data_size();
+  if (header.count != static_cast<uint64_t>(items) ||
+      header.max_elements != std::max<uint64_t>(header.count, 1) || header.level0_offset != 0 ||
+      header.m != static_cast<uint64_t>(options_.M) || header.max_m != header.m ||
+      header.max_m0 != 2 * header.m || header.data_offset != links ||
+      header.label_offset != links + data || header.element_size != links + data + 8 ||
+      !std::isfinite(header.mult) || header.mult <= 0)
+    fail<DataError>("{}: no HNSW index of {} vectors of width {} with M = {}", path.string(), items,
+                    dim, options_.M);
+  try {
+    state->graph = std::make_unique<Graph>(&state->space, path.string());
+  } catch (const std::exception& error) {
+    fail<DataError>("{}: {}", path.string(), error.what());
+  }
+  state->graph->num_deleted_ = 0;  // left unset by hnswlib; no node of ours is ever deleted
+  state->find_nodes(path);
+  state->check_links(path);
+  state->graph->setEf(static_cast<size_t>(options_.ef_search));
+  state_ = std::move(state);
+}
+
+std::unique_ptr<ItemIndex> make_hnsw_index(const Json& options) {
+  return std::make_unique<HnswIndex>(hnsw_options(options));
+}
+
+std::unique_ptr<ItemIndex> load_hnsw_index(const fs::path& path, std::span<const float> vectors,
+                                           int32_t dim, const Json& options) {
+  auto index = std::make_unique<HnswIndex>(hnsw_options(options));
+  index->load(path, check_vectors(vectors, dim), dim);
+  return index;
+}
+
+}  // namespace retort

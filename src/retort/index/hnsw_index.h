@@ -1,0 +1,52 @@
+// Approximate search on a graph of near neighbours (hnswlib), with filters held inside.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "retort/index/item_index.h"
+
+namespace retort {
+
+/// Options of the recipe or bundle; names as in the HNSW paper.
+struct HnswOptions {
+  int32_t M = 16;                 // links a node and level, twice that on the lowest
+  int32_t ef_construction = 200;  // candidates looked at when a node is linked
+  int32_t ef_search = 200;        // candidates looked at by a search, at least k
+  uint64_t seed = 100;            // of the nodes' levels
+  /// Builds on the pool. The graph then depends on timing; with false it depends on vectors,
+  /// options and seed only.
+  bool parallel = true;
+};
+/// Throws ConfigError.
+HnswOptions hnsw_options(const Json& options);
+
+/// Inner product search as nearest neighbour search: each vector gets one more dimension that
+/// makes all norms equal, the query 0 there, so that links join neighbours and not just long
+/// vectors. A filter is held by widening the search until k allowed items are found; where a scan
+/// of the allowed items is cheaper, it is done instead, so k items come back where k exist.
+/// Source: Malkov & Yashunin, arXiv 1603.09320; Bachrach et al., RecSys 2014 (the reduction).
+class HnswIndex : public ItemIndex {
+ public:
+  explicit HnswIndex(HnswOptions options = {});
+  ~HnswIndex() override;
+  void build(std::span<const float> vectors, int32_t dim) override;
+  std::vector<SearchHit> search(std::span<const float> query, int32_t k,
+                                const ItemFilter& filter) const override;
+  /// In hnswlib's own format.
+  void save(const fs::path& path) const override;
+  int64_t size() const override;
+  /// Throws DataError unless the file is a whole index of `items` vectors of width `dim`.
+  void load(const fs::path& path, int64_t items, int32_t dim);
+
+ private:
+  struct State;
+  HnswOptions options_;
+  std::unique_ptr<State> state_;
+};
+
+std::unique_ptr<ItemIndex> make_hnsw_index(const Json& options);
+std::unique_ptr<ItemIndex> load_hnsw_index(const fs::path& path, std::span<const float> vectors,
+                                           int32_t dim, const Json& options);
+
+}  // namespace retort

@@ -29,37 +29,37 @@ struct Transform {
   std::string kind = "none";
   double mean = 0;
   double deviation = 1;
-  std::vector<double> boundaries;
+  std::vector<double> boundaries{};
   double operator()(double x) const;  // dense value
   int32_t bucket(double x) const;     // id, for kind == "bucket"
 };
 
 struct FeatureSpec {
-  std::string name;
+  std::string name{};
   Side side = Side::kUser;
   FeatureKind kind = FeatureKind::kCategorical;
   FeatureSource source = FeatureSource::kAttribute;
 
-  std::string column;      // attribute, context: the source column; "user" / "item" for the key
-  std::string vocabulary;  // sparse kinds: name of the vocabulary, "" for buckets and time parts
-  int64_t rows = 0;        // sparse kinds: embedding rows, row 0 is out-of-vocabulary / missing
-  int32_t width = 1;       // dense: number of floats
-  double oov_dropout = 0;  // share of training rows whose id is replaced by row 0
+  std::string column{};      // attribute, context: the source column; "user" / "item" for the key
+  std::string vocabulary{};  // sparse kinds: name of the vocabulary, "" for buckets and time parts
+  int64_t rows = 0;          // sparse kinds: embedding rows, row 0 is out-of-vocabulary / missing
+  int32_t width = 1;         // dense: number of floats
+  double oov_dropout = 0;    // share of training rows whose id is replaced by row 0
 
   /// time: "hour" (rows 25), "weekday" (rows 8); "age" (dense or bucket: seconds since the item's
   /// `published` attribute or, without one, since its first click).
-  std::string part;
+  std::string part{};
   /// history: the item feature whose ids are listed ("item_id", "category").
   /// as_of, cross: the key: "item", "user" or the name of a categorical item feature.
-  std::string of;
+  std::string of{};
   int32_t last = 0;  // history: at most this many clicks
   /// history: "" = the ids of `of`; "seconds" / "age" = side information aligned with the sequence
   /// of the same `of` and `last`: log2 buckets of the seconds read / of the time since that click.
-  std::string with;
+  std::string with{};
   /// as_of: "clicks", "reads", "mean_log_seconds", "age" (seconds since the key's first click).
-  std::string statistic;
+  std::string statistic{};
   int64_t window = 0;  // as_of: microseconds; 0 = all the past
-  Transform transform;
+  Transform transform{};
 
   bool sparse() const { return kind != FeatureKind::kDense; }
 };

@@ -1,10 +1,10 @@
 #include "retort/common/recipe.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
+
+#include <toml++/toml.h>
 
 #include "retort/common/text.h"
 
@@ -36,8 +36,8 @@ Json parse_toml(const std::string& text, const std::string& where) {
   try {
     return to_json(toml::parse(text, where));
   } catch (const toml::parse_error& error) {
-    fail<ConfigError>("{}:{}:{}: {}", where, error.source().begin.line,
-                      error.source().begin.column, error.description());
+    fail<ConfigError>("{}:{}:{}: {}", where, error.source().begin.line, error.source().begin.column,
+                      error.description());
   }
 }
 
@@ -116,20 +116,22 @@ std::vector<fs::path> recipe_roots() {
 fs::path find_recipe(std::string_view name_or_path, std::string_view folder) {
   const fs::path given(name_or_path);
   if (fs::is_regular_file(given)) return given;
-  std::vector<std::string> known;
   for (const fs::path& root : recipe_roots()) {
-    const fs::path place = folder.empty() ? root : root / folder;
-    if (!fs::is_directory(place)) continue;
-    if (fs::is_regular_file(place / (given.string() + ".toml")))
-      return place / (given.string() + ".toml");
-    for (const auto& entry : fs::directory_iterator(place))
-      if (entry.path().extension() == ".toml") known.push_back(entry.path().stem().string());
+    const fs::path file = root / folder / (given.string() + ".toml");
+    if (fs::is_regular_file(file)) return file;
   }
-  std::sort(known.begin(), known.end());
-  known.erase(std::unique(known.begin(), known.end()), known.end());
-  std::string names;
-  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
-  fail<ConfigError>("no recipe '{}': neither a file nor one of: {}", name_or_path, names);
+  fail<ConfigError>("no recipe '{}': neither a file nor one of: {}", name_or_path,
+                    fmt::join(recipe_names(folder), ", "));
+}
+
+std::vector<std::string> recipe_names(std::string_view folder) {
+  std::set<std::string> names;
+  for (const fs::path& root : recipe_roots()) {
+    if (!fs::is_directory(root / folder)) continue;
+    for (const auto& entry : fs::directory_iterator(root / folder))
+      if (entry.path().extension() == ".toml") names.insert(entry.path().stem().string());
+  }
+  return {names.begin(), names.end()};
 }
 
 Json load_recipe(const fs::path& file, std::string_view preset,

@@ -1,0 +1,56 @@
+#include "retort/trainer/train.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "retort/cli/command.h"
+#include "retort/common/recipe.h"
+#include "retort/common/text.h"
+
+namespace retort {
+namespace {
+
+struct Flags {
+  std::string recipe, preset, dataset, out;
+  bool resume = false;
+};
+
+Answer run(const Flags& flags, const CommonFlags& common) {
+  const Json recipe = load_recipe(find_recipe(flags.recipe), flags.preset, common.set);
+  const Dataset dataset(flags.dataset);
+  TrainOptions options{.run = flags.out, .resume = flags.resume, .device = common.device};
+  if (common.seed) options.seed = *common.seed;
+  const TrainResult result = train(recipe, dataset, options);
+  Answer answer;
+  answer.json = {{"run", flags.out},
+                 {"steps", result.steps},
+                 {"epochs", result.epochs},
+                 {"best_epoch", result.best_epoch},
+                 {"best_metric", result.best_metric},
+                 {"seconds", result.seconds},
+                 {"rows_per_second", result.rows_per_second}};
+  answer.text = fmt::format(
+      "Trained {} epochs ({} steps) in {}, {} rows/s; best on validation: {:.4f} after epoch {}.\n"
+      "The run is in {}.\n",
+      result.epochs, with_thousands(result.steps), format_seconds(result.seconds),
+      with_thousands(static_cast<int64_t>(result.rows_per_second)), result.best_metric,
+      result.best_epoch, flags.out);
+  return answer;
+}
+
+Action add(CLI::App& app, const CommonFlags& common) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("RECIPE", flags->recipe, "a model recipe: name or file")->required();
+  app.add_option("--preset", flags->preset, "tiny, small or paper: the sizes of the networks");
+  app.add_option("--dataset", flags->dataset, "what `retort ingest` made")->required();
+  app.add_option("--out", flags->out, "the run's folder")->required();
+  app.add_flag("--resume", flags->resume, "go on from the last checkpoint of the run");
+  return [flags, &common] { return run(*flags, common); };
+}
+
+}  // namespace
+
+Command train_command() { return {train_help(), &add}; }
+
+}  // namespace retort

@@ -25,6 +25,20 @@ uint64_t fnv1a(std::string_view text) {
 
 }  // namespace
 
+std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter,
+                                      std::array<uint32_t, 2> key) {
+  constexpr uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
+  constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = kMultiplier0 * counter[0], p1 = kMultiplier1 * counter[2];
+    counter = {static_cast<uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(p1),
+               static_cast<uint32_t>(p0 >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(p0)};
+    key[0] += kWeyl0;
+    key[1] += kWeyl1;
+  }
+  return counter;
+}
+
 Rng::Rng(uint64_t seed, std::string_view stream) : key_(mix(seed)), stream_(mix(fnv1a(stream))) {}
 
 Rng Rng::fork(uint64_t key) const {
@@ -35,20 +49,9 @@ Rng Rng::fork(uint64_t key) const {
 }
 
 std::array<uint32_t, 4> Rng::block(uint64_t position) const {
-  constexpr uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-  constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-  std::array<uint32_t, 4> c{
-      static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32),
-      static_cast<uint32_t>(stream_), static_cast<uint32_t>(stream_ >> 32)};
-  uint32_t k0 = static_cast<uint32_t>(key_), k1 = static_cast<uint32_t>(key_ >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = kMultiplier0 * c[0], p1 = kMultiplier1 * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(p0)};
-    k0 += kWeyl0;
-    k1 += kWeyl1;
-  }
-  return c;
+  return philox4x32_10({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32),
+                        static_cast<uint32_t>(stream_), static_cast<uint32_t>(stream_ >> 32)},
+                       {static_cast<uint32_t>(key_), static_cast<uint32_t>(key_ >> 32)});
 }
 
 uint64_t Rng::bits(uint64_t position) const {

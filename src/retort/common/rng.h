@@ -8,8 +8,11 @@
 
 namespace retort {
 
-/// Philox4x32-10.
+/// The bijection Philox4x32-10 of a counter under a key.
 /// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
+/// Draws by Philox: the key comes from the seed, half of the counter from the stream.
 /// A value type of 16 bytes; every method is const and thread-safe.
 class Rng {
  public:

@@ -1,0 +1,39 @@
+// One simulated day of a block of users: who opens the feed, what the policy shows them, what they
+// click and how long they read, as text rows and as sums.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/sim/policy.h"
+#include "retort/sim/truth.h"
+#include "retort/sim/world.h"
+
+namespace retort {
+
+/// What is counted while the log is written.
+struct LogTally {
+  int64_t requests = 0, impressions = 0;
+  double expected_clicks = 0;  // sum of examination * sigma(eta) over the impressions
+  std::vector<float> seconds;  // of every click
+  void add(const LogTally& other);
+};
+
+/// One block's part of a day. Rows are CSV lines of the columns of impressions.parquet, with the
+/// time in microseconds since 1970.
+struct BlockLog {
+  std::string rows;
+  LogTally tally;
+  std::vector<double> item_mass;  // [alive]
+};
+
+/// Simulates users [begin, end) of the policy's day and sets their entries of `masses`
+/// (normaliser and user).
+void simulate_block(const World& world, const PolicyDay& policy, int64_t begin, int64_t end,
+                    BlockLog& log, Masses& masses);
+
+/// Poisson(mean) of a uniform draw a part: means above 100 are summed from parts.
+int64_t poisson(const Rng& rng, double mean);
+
+}  // namespace retort

@@ -1,0 +1,157 @@
+#include "retort/study/compare.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "retort/common/error.h"
+#include "retort/common/log.h"
+#include "retort/study/evaluate.h"
+#include "retort/trainer/train.h"
+#include "retort/trainer/trained_model.h"
+
+namespace retort {
+namespace {
+
+/// Judged rows of one compared row: the model and its teacher, one a seed.
+struct SeedRows {
+  std::vector<JudgedRow> models, teachers;
+};
+
+fs::path run_folder(const CompareOptions& options, const CompareRow& row, int32_t seed) {
+  return options.out / row.label / fmt::format("seed{}", options.first_seed + seed);
+}
+
+/// Trains what is not finished; the trainer refuses a run begun otherwise.
+void train_all(std::span<const CompareRow> rows, const Dataset& dataset,
+               const CompareOptions& options) {
+  for (int32_t seed = 0; seed < options.seeds; ++seed) {
+    for (const CompareRow& row : rows) {
+      TrainOptions training;
+      training.run = run_folder(options, row, seed);
+      training.resume = fs::exists(training.run);
+      training.device = options.device;
+      training.seed = options.first_seed + seed;
+      fs::create_directories(training.run.parent_path());
+      log_info("compare", "{}, seed {}", row.label, training.seed);
+      train(row.recipe, dataset, training);
+    }
+  }
+}
+
+std::string teacher_name(std::span<const CompareRow> rows, const std::vector<SeedRows>& judged,
+                         size_t row) {
+  size_t chosen = rows.size();
+  for (size_t at = rows.size(); at-- > 0;) {
+    if (!judged[at].teachers.empty()) chosen = at;
+  }
+  for (size_t at = 0; at < rows.size(); ++at) {
+    if (rows[at].label == "dmtl" && !judged[at].teachers.empty()) chosen = at;
+  }
+  return row == chosen ? "teacher" : "teacher_" + rows[row].label;
+}
+
+SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const CompareOptions& options,
+                     Judge& judge) {
+  SeedRows judged;
+  for (int32_t seed = 0; seed < options.seeds; ++seed) {
+    log_info("compare", "judging {}, seed {}", row.label, options.first_seed + seed);
+    const TrainedModel model(run_folder(options, row, seed), dataset, options.device);
+    judged.models.push_back(judge.towers(row.label, model.student(), model.spec().beta,
+                                         is_logit_student(model.recipe())));
+    if (model.teacher() != nullptr) {
+      judged.teachers.push_back(judge.teacher("teacher", *model.teacher()));
+    }
+  }
+  return judged;
+}
+
+/// The means as plain rows, for the warnings.
+std::vector<std::string> warnings_of_means(const std::vector<SummaryRow>& rows) {
+  std::vector<JudgedRow> means;
+  for (const SummaryRow& row : rows) {
+    JudgedRow mean{row.name, row.kind, {}};
+    for (const SummaryMetric& metric : row.metrics) {
+      mean.metrics.push_back({metric.name, {metric.mean, metric.low, metric.high}, {}});
+    }
+    means.push_back(std::move(mean));
+  }
+  return warnings_of(means);
+}
+
+std::string cell_of(const SummaryMetric& metric) {
+  if (std::isnan(metric.mean)) return "-";
+  if (std::isnan(metric.deviation)) return fmt::format("{:.4f}", metric.mean);
+  return fmt::format("{:.4f} ({:.4f})", metric.mean, metric.deviation);
+}
+
+}  // namespace
+
+CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
+                      const CompareOptions& options) {
+  check_labels({rows.begin(), rows.end()});
+  if (options.seeds < 1)
+    fail<ConfigError>("compare: seeds must be 1 or more, not {}", options.seeds);
+  Judge judge(dataset, options.evaluate);
+  fs::create_directories(options.out);
+  train_all(rows, dataset, options);
+
+  std::vector<SeedRows> judged;
+  for (const CompareRow& row : rows) judged.push_back(judge_seeds(row, dataset, options, judge));
+  CompareResult result;
+  result.seeds = options.seeds;
+  for (const SeedRows& row : judged) result.rows.push_back(summarise(row.models));
+  for (size_t at = 0; at < rows.size(); ++at) {
+    if (judged[at].teachers.empty()) continue;
+    result.rows.push_back(summarise(judged[at].teachers));
+    result.rows.back().name = teacher_name(rows, judged, at);
+  }
+  const auto add_single = [&](const JudgedRow& row) {
+    result.rows.push_back(summarise(std::span(&row, 1)));
+  };
+  if (options.evaluate.baselines) {
+    for (const JudgedRow& row : judge.baselines()) add_single(row);
+  }
+  for (const ExtraRow& row : options.extra) add_single(judge.extra(row));
+  result.about = judge.about();
+  result.warnings = warnings_of_means(result.rows);
+  write_file(options.out / "compare.json", to_json(result).dump(2) + "\n");
+  return result;
+}
+
+Json to_json(const CompareResult& result) {
+  Json json;
+  json["evaluation"] = result.about;
+  json["seeds"] = result.seeds;
+  json["models"] = Json::object();
+  json["kinds"] = Json::object();
+  for (const SummaryRow& row : result.rows) {
+    json["models"][row.name] = to_json(row);
+    json["kinds"][row.name] = name_of(row.kind);
+  }
+  json["warnings"] = result.warnings;
+  return json;
+}
+
+std::string table(const CompareResult& result) {
+  std::vector<TableRow> rows;
+  std::vector<std::string> metrics;
+  for (const SummaryRow& row : result.rows) {
+    rows.push_back({row.name, row.kind});
+    for (const SummaryMetric& metric : row.metrics) {
+      if (std::find(metrics.begin(), metrics.end(), metric.name) == metrics.end()) {
+        metrics.push_back(metric.name);
+      }
+    }
+  }
+  std::string text = metric_tables(rows, metrics, [&](size_t row, const std::string& name) {
+    const SummaryMetric* metric = result.rows[row].find(name);
+    return metric == nullptr ? std::string() : cell_of(*metric);
+  });
+  text +=
+      fmt::format("Mean (deviation) over {} seed{}.\n", result.seeds, result.seeds == 1 ? "" : "s");
+  text += describe(result.about);
+  for (const std::string& warning : result.warnings) text += "Warning: " + warning + ".\n";
+  return text;
+}
+
+}  // namespace retort

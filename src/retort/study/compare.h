@@ -1,0 +1,46 @@
+// `retort compare`: trains every row with every seed, judges all on the same rows and resamples,
+// and sums up. Needs libtorch (the trainer).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "retort/common/file.h"
+#include "retort/common/json.h"
+#include "retort/study/compare_recipe.h"
+#include "retort/study/judge.h"
+#include "retort/study/summary.h"
+
+namespace retort {
+
+struct CompareOptions {
+  fs::path out;  // runs are out/LABEL/seedK
+  int32_t seeds = 3;
+  uint64_t first_seed = 1;  // seeds first_seed, first_seed + 1, ..
+  std::string device = "auto";
+  EvaluateOptions evaluate;
+  std::vector<ExtraRow> extra;
+};
+
+struct CompareResult {
+  Json about;
+  int32_t seeds = 0;
+  std::vector<SummaryRow> rows;  // models, teachers, baselines, extra rows
+  std::vector<std::string> warnings;
+};
+
+/// Runs that exist are resumed; finished ones are not trained again. Throws ConfigError if a run in
+/// `out` was begun with another recipe, seed or dataset. The row `teacher` is that of `dmtl` or,
+/// without it, of the first row that has one; other teachers are called teacher_LABEL. Results are
+/// written to out/compare.json as well.
+CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
+                      const CompareOptions& options);
+
+/// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside.
+Json to_json(const CompareResult& result);
+/// Mean and deviation over seeds, warnings.
+std::string table(const CompareResult& result);
+
+}  // namespace retort

@@ -1,0 +1,25 @@
+#include <utility>
+
+#include "retort/study/evaluate.h"
+#include "retort/trainer/trained_model.h"
+
+namespace retort {
+
+EvaluateResult evaluate(const Dataset& dataset, const TrainedModel& model,
+                        const EvaluateOptions& options, std::span<const ExtraRow> extra) {
+  Judge judge(dataset, options);
+  EvaluateResult result;
+  result.rows.push_back(judge.towers(model.name(), model.student(), model.spec().beta,
+                                     is_logit_student(model.recipe())));
+  if (model.teacher() != nullptr) result.rows.push_back(judge.teacher("teacher", *model.teacher()));
+  if (options.baselines) {
+    for (JudgedRow& row : judge.baselines()) result.rows.push_back(std::move(row));
+  }
+  for (const ExtraRow& row : extra) result.rows.push_back(judge.extra(row));
+  result.about = judge.about();
+  result.about["beta"] = options.beta.value_or(model.spec().beta);
+  result.warnings = warnings_of(result.rows);
+  return result;
+}
+
+}  // namespace retort

@@ -1,0 +1,365 @@
+#include "retort/study/judge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "retort/common/error.h"
+#include "retort/common/log.h"
+#include "retort/common/progress.h"
+#include "retort/common/text.h"
+#include "retort/dataset/prefetcher.h"
+#include "retort/kernel/dense.h"
+#include "retort/metric/auc.h"
+#include "retort/metric/calibration.h"
+#include "retort/metric/ranking.h"
+#include "retort/study/baselines.h"
+
+namespace retort {
+
+void EvaluateOptions::validate() const {
+  if (limit < 0) fail<ConfigError>("evaluate: limit must be 0 or more, not {}", limit);
+  if (bootstrap.resamples < 1) {
+    fail<ConfigError>("evaluate: resamples must be above 0, not {}", bootstrap.resamples);
+  }
+  if (ece_bins < 1) fail<ConfigError>("evaluate: ece_bins must be above 0, not {}", ece_bins);
+  if (alive_window && *alive_window < 0) {
+    fail<ConfigError>("evaluate: alive must be 0 (all items) or a duration");
+  }
+  for (const int32_t k : recall_at.value_or(std::vector<int32_t>{})) {
+    if (k < 1) fail<ConfigError>("evaluate: recall_at must be above 0, not {}", k);
+  }
+}
+
+std::string_view name_of(RowRole kind) {
+  switch (kind) {
+    case RowRole::kModel:
+      return "model";
+    case RowRole::kTeacher:
+      return "teacher";
+    case RowRole::kBaseline:
+      return "baseline";
+    case RowRole::kExtra:
+      return "extra";
+  }
+  return "";
+}
+
+const MetricValue* JudgedRow::find(std::string_view metric) const {
+  for (const MetricValue& value : metrics) {
+    if (value.name == metric) return &value;
+  }
+  return nullptr;
+}
+
+namespace {
+
+LoaderOptions frozen_rows(const Dataset& dataset, const EvaluateOptions& options) {
+  const Protocol& protocol = dataset.protocol();
+  LoaderOptions rows;
+  rows.split = options.split;
+  rows.batch = std::max(options.batch, 1 + protocol.negatives_per_click);
+  rows.negatives = protocol.negatives_per_click;
+  rows.sampler = protocol.sampler;
+  rows.sampling = {protocol.exponent, protocol.window, protocol.uniform_share};
+  rows.seed = protocol.seed;
+  rows.training = false;
+  rows.limit = options.limit;
+  return rows;
+}
+
+/// Mean over events of `value(rank)` as a ratio of sums over users.
+template <class Value>
+UserRatio mean_of_ranks(const CatalogueRanks& ranks, const std::vector<int32_t>& user_of_event,
+                        const std::vector<uint8_t>& counts, int64_t users, Value value) {
+  UserRatio ratio{std::vector<double>(users, 0), std::vector<double>(users, 0)};
+  for (size_t at = 0; at < ranks.rank.size(); ++at) {
+    if (counts[at] == 0) continue;
+    ratio.numerator[user_of_event[at]] += value(ranks.rank[at]);
+    ratio.denominator[user_of_event[at]] += 1;
+  }
+  return ratio;
+}
+
+}  // namespace
+
+struct Judge::State {
+  State(const Dataset& data, EvaluateOptions wanted)
+      : dataset(data), options(std::move(wanted)), loader(data, frozen_rows(data, options)) {
+    options.validate();
+    if (loader.positives() == 0) {
+      fail<DataError>("{}: the split '{}' has no clicks to judge; ingest with a longer one",
+                      data.folder().string(), name_of(options.split));
+    }
+    number_users();
+    catalogue.split = options.split;
+    catalogue.alive_window = options.alive_window.value_or(data.protocol().alive_window);
+    catalogue.refresh = data.protocol().refresh;
+    catalogue.exclude_seen = options.exclude_seen.value_or(data.protocol().exclude_seen);
+    catalogue.reads_only = false;  // reads are a part of the clicks
+    catalogue.ties = options.ties;
+    catalogue.limit = options.limit;
+    recall_at = options.recall_at.value_or(data.protocol().recall_at);
+    catalogue.top = recall_at.empty() ? 0 : *std::max_element(recall_at.begin(), recall_at.end());
+    bootstrap.emplace(users, options.bootstrap);
+  }
+
+  void number_users() {
+    number_of_user.assign(dataset.users(), -1);
+    for (const int64_t click : dataset.rows_of(options.split)) {
+      int32_t& number = number_of_user[dataset.clicks().user[click]];
+      if (number < 0) number = static_cast<int32_t>(users++);
+    }
+  }
+
+  /// Calls `score(batch, first_row)` for every batch of the frozen rows; the first time it also
+  /// keeps what the rows are.
+  void for_rows(const char* what,
+                const std::function<void(const Batch&, int64_t first_row)>& score) {
+    const bool first_time = kinds.empty();
+    Progress progress(what, loader.rows(), "rows");
+    Prefetcher batches(loader);
+    batches.start(0);
+    int64_t row = 0;
+    while (const Batch* batch = batches.next()) {
+      check_interrupt("evaluation");
+      if (first_time) keep_rows(*batch);
+      score(*batch, row);
+      row += batch->rows();
+      progress.update(row);
+    }
+  }
+
+  void keep_rows(const Batch& batch) {
+    for (int64_t row = 0; row < batch.rows(); ++row) {
+      kinds.push_back(batch.click[row] == 0  ? RowKind::kSampled
+                      : batch.read[row] == 0 ? RowKind::kShortClick
+                                             : RowKind::kRead);
+      user_of_row.push_back(number_of_user[batch.user[row]]);
+      read_of_row.push_back(kinds.back() == RowKind::kRead);
+    }
+  }
+
+  void add(JudgedRow& row, std::string name, double value, std::vector<double> replicates) const {
+    row.metrics.push_back({std::move(name), interval_of(value, replicates), std::move(replicates)});
+  }
+
+  void add_ratios(JudgedRow& row, const std::vector<std::string>& names,
+                  const std::vector<UserRatio>& ratios) const {
+    auto replicates = bootstrap->run(static_cast<int32_t>(ratios.size()),
+                                     [&](std::span<const uint8_t> weights, std::span<double> out) {
+                                       for (size_t k = 0; k < ratios.size(); ++k)
+                                         out[k] = ratios[k].value(weights);
+                                     });
+    for (size_t k = 0; k < ratios.size(); ++k) {
+      add(row, names[k], ratios[k].value(), std::move(replicates[k]));
+    }
+  }
+
+  /// `read_scores` decide every AUC but, where `click_scores` are there, auc_click.
+  void add_aucs(JudgedRow& row, std::span<const float> read_scores,
+                std::span<const float> click_scores) const {
+    const SortedRows by_read(read_scores, kinds, user_of_row);
+    std::optional<SortedRows> by_click;
+    if (!click_scores.empty()) by_click.emplace(click_scores, kinds, user_of_row);
+    const auto fill = [&](const AucSplit& split, const AucSplit& click, std::span<double> out) {
+      out[0] = split.auc_read;
+      out[1] = click.auc_click;
+      out[2] = split.auc_read_given_click;
+      out[3] = split.auc_read_vs_sampled;
+      out[4] = split.omega;
+    };
+    auto replicates =
+        bootstrap->run(5, [&](std::span<const uint8_t> weights, std::span<double> out) {
+          const AucSplit split = by_read.split(weights);
+          fill(split, by_click ? by_click->split(weights) : split, out);
+        });
+    std::vector<double> values(5);
+    const AucSplit split = by_read.split();
+    fill(split, by_click ? by_click->split() : split, values);
+    const char* names[] = {"auc_read", "auc_click", "auc_read_given_click", "auc_read_vs_sampled",
+                           "omega"};
+    for (size_t k = 0; k < values.size(); ++k) {
+      add(row, names[k], values[k], std::move(replicates[k]));
+    }
+    Gauc by_user = gauc(read_scores, read_of_row, user_of_row, users);
+    add_ratios(row, {"gauc"}, {{std::move(by_user.weighted), std::move(by_user.rows)}});
+  }
+
+  /// Bins are those of all rows; in a resample their means are taken anew.
+  void add_calibration(JudgedRow& row, std::span<const float> scores) const {
+    std::vector<float> predicted(scores.size());
+    for (size_t at = 0; at < scores.size(); ++at) {
+      predicted[at] = static_cast<float>(1 / (1 + std::exp(-static_cast<double>(scores[at]))));
+    }
+    std::vector<int32_t> bin_of_row(scores.size());
+    const auto bins = reliability(predicted, read_of_row, options.ece_bins, bin_of_row);
+    auto replicates =
+        bootstrap->run(1, [&](std::span<const uint8_t> weights, std::span<double> out) {
+          std::vector<double> difference(bins.size(), 0);
+          double total = 0;
+          for (size_t at = 0; at < predicted.size(); ++at) {
+            const double weight = weights[user_of_row[at]];
+            difference[bin_of_row[at]] += weight * (predicted[at] - read_of_row[at]);
+            total += weight;
+          }
+          double error = 0;
+          for (const double bin : difference) error += std::abs(bin);
+          out[0] = error / total;
+        });
+    add(row, "ece", expected_calibration_error(bins), std::move(replicates[0]));
+  }
+
+  void add_catalogue(JudgedRow& row, const CatalogueRanks& ranks) {
+    std::vector<int32_t> user_of_event;
+    std::vector<uint8_t> read, every(ranks.click.size(), 1);
+    for (const int64_t click : ranks.click) {
+      user_of_event.push_back(number_of_user[dataset.clicks().user[click]]);
+      read.push_back(dataset.clicks().read[click]);
+    }
+    std::vector<std::string> names;
+    std::vector<UserRatio> ratios;
+    const auto mean = [&](std::string name, const std::vector<uint8_t>& counts, auto value) {
+      names.push_back(std::move(name));
+      ratios.push_back(mean_of_ranks(ranks, user_of_event, counts, users, value));
+    };
+    for (const int32_t k : recall_at) {
+      const auto recall = [k](int32_t rank) { return recall_of_rank(rank, k); };
+      mean(fmt::format("recall@{}", k), read, recall);
+      mean(fmt::format("recall_click@{}", k), every, recall);
+      mean(fmt::format("ndcg@{}", k), read, [k](int32_t rank) { return ndcg_of_rank(rank, k); });
+    }
+    mean("mrr", read, &reciprocal_rank);
+    add_ratios(row, names, ratios);
+    if (catalogue.top > 0 && ranks.catalogue > 0) {
+      const double coverage =
+          static_cast<double>(ranks.distinct_recommended) / static_cast<double>(ranks.catalogue);
+      row.metrics.push_back(
+          {fmt::format("coverage@{}", catalogue.top), {coverage, coverage, coverage}, {}});
+    }
+    keep_counts(ranks, read);
+  }
+
+  void keep_counts(const CatalogueRanks& ranks, const std::vector<uint8_t>& read) {
+    counts = {{"events", ranks.click.size()},
+              {"reads", std::count(read.begin(), read.end(), uint8_t{1})},
+              {"misses", std::count(ranks.rank.begin(), ranks.rank.end(), 0)},
+              {"catalogue", ranks.catalogue}};
+    double candidates = 0;
+    for (const int32_t count : ranks.candidates) candidates += count;
+    counts["mean_candidates"] =
+        ranks.candidates.empty() ? 0 : candidates / static_cast<double>(ranks.candidates.size());
+  }
+
+  const Dataset& dataset;
+  EvaluateOptions options;
+  Loader loader;
+  CatalogueOptions catalogue;
+  std::vector<int32_t> recall_at;
+  std::optional<Bootstrap> bootstrap;
+  int64_t users = 0;                    // users with a click in the split
+  std::vector<int32_t> number_of_user;  // [users of the dataset], -1 = not judged
+  std::vector<RowKind> kinds;           // [rows]
+  std::vector<int32_t> user_of_row;     // [rows]
+  std::vector<uint8_t> read_of_row;     // [rows]
+  Json counts = Json::object();         // of the catalogue
+};
+
+Judge::Judge(const Dataset& dataset, EvaluateOptions options)
+    : state_(std::make_unique<State>(dataset, std::move(options))) {}
+Judge::~Judge() = default;
+
+const EvaluateOptions& Judge::options() const { return state_->options; }
+
+JudgedRow Judge::towers(const std::string& name, const Towers& towers, double beta, bool is_logit) {
+  JudgedRow row{name, RowRole::kModel, {}};
+  std::vector<float> scores(state_->loader.rows());
+  const int64_t dim = towers.dim();
+  std::vector<float> users, items;
+  state_->for_rows("scoring rows", [&](const Batch& batch, int64_t first) {
+    users.resize(batch.users.rows * dim);
+    items.resize(batch.items.rows * dim);
+    towers.encode_users(batch.users, users);
+    towers.encode_items(batch.items, items);
+    for (int64_t at = 0; at < batch.rows(); ++at) {
+      scores[first + at] =
+          dot(users.data() + batch.user_of_row[at] * dim, items.data() + at * dim, dim);
+    }
+  });
+  state_->add_aucs(row, scores, {});
+  if (is_logit) state_->add_calibration(row, scores);
+  if (!state_->options.catalogue) return row;
+  CatalogueOptions catalogue = state_->catalogue;
+  catalogue.beta = state_->options.beta.value_or(beta);
+  state_->add_catalogue(row, rank_catalogue(state_->dataset, towers, catalogue));
+  return row;
+}
+
+JudgedRow Judge::teacher(const std::string& name, const PairScorer& teacher) {
+  JudgedRow row{name, RowRole::kTeacher, {}};
+  std::vector<float> read(state_->loader.rows()), click(state_->loader.rows());
+  state_->for_rows("scoring rows", [&](const Batch& batch, int64_t first) {
+    teacher.score(batch, "read", std::span(read).subspan(first, batch.rows()));
+    teacher.score(batch, "click", std::span(click).subspan(first, batch.rows()));
+  });
+  state_->add_aucs(row, read, click);
+  return row;
+}
+
+JudgedRow Judge::extra(const ExtraRow& extra) {
+  JudgedRow row = extra.pairs != nullptr ? teacher(extra.name, *extra.pairs)
+                                         : JudgedRow{extra.name, RowRole::kExtra, {}};
+  row.kind = RowRole::kExtra;
+  if (extra.candidates && state_->options.catalogue) {
+    state_->add_catalogue(row,
+                          rank_catalogue(state_->dataset, extra.candidates, state_->catalogue));
+  }
+  return row;
+}
+
+std::vector<JudgedRow> Judge::baselines() {
+  const std::vector<Baseline> rules =
+      make_baselines(state_->dataset, state_->options.bootstrap.seed);
+  std::vector<std::vector<float>> scores(rules.size(), std::vector<float>(state_->loader.rows()));
+  state_->for_rows("scoring baselines", [&](const Batch& batch, int64_t first) {
+    for (size_t rule = 0; rule < rules.size(); ++rule) {
+      rules[rule].pairs->score(batch, "read", std::span(scores[rule]).subspan(first, batch.rows()));
+    }
+  });
+  std::vector<JudgedRow> rows;
+  for (size_t rule = 0; rule < rules.size(); ++rule) {
+    JudgedRow row{rules[rule].name, RowRole::kBaseline, {}};
+    state_->add_aucs(row, scores[rule], {});
+    if (state_->options.catalogue) {
+      state_->add_catalogue(
+          row, rank_catalogue(state_->dataset, rules[rule].candidates, state_->catalogue));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Json Judge::about() const {
+  const State& state = *state_;
+  Json about;
+  about["dataset"] = state.dataset.manifest().value("name", "");
+  about["split"] = name_of(state.options.split);
+  if (state.dataset.manifest().contains("split")) {
+    about["split_kind"] = state.dataset.manifest()["split"];
+  }
+  about["users"] = state.users;
+  about["clicks"] = state.loader.positives();
+  about["rows"] = state.loader.rows();
+  about["negatives"] = to_json(state.dataset.protocol());
+  about["alive"] = state.catalogue.alive_window > 0 ? format_duration(state.catalogue.alive_window)
+                                                    : std::string("all items");
+  about["exclude_seen"] = state.catalogue.exclude_seen;
+  about["ties"] = state.options.ties == Ties::kMid    ? "mid-rank"
+                  : state.options.ties == Ties::kBest ? "best rank"
+                                                      : "worst rank";
+  about["catalogue"] = state.counts;
+  about["intervals"] = fmt::format("95%, {} resamples of users", state.bootstrap->resamples());
+  return about;
+}
+
+}  // namespace retort

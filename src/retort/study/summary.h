@@ -1,0 +1,36 @@
+// Rows of several seeds summed up: mean, deviation over seeds, interval by user.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "retort/common/json.h"
+#include "retort/study/judge.h"
+
+namespace retort {
+
+struct SummaryMetric {
+  std::string name;
+  double mean = 0;
+  double deviation = 0;       // sample deviation over seeds; NaN for fewer than two
+  double low = 0, high = 0;   // 95% by user: percentiles of the seeds' mean in each resample
+  std::vector<double> seeds;  // value of each seed
+};
+
+struct SummaryRow {
+  std::string name;
+  RowRole kind = RowRole::kModel;
+  std::vector<SummaryMetric> metrics;
+  const SummaryMetric* find(std::string_view metric) const;
+};
+
+/// Sums up the rows of one model's seeds, judged on the same resamples.
+/// Throws ArgumentError if they differ in their metrics.
+SummaryRow summarise(std::span<const JudgedRow> seeds);
+
+/// {"value": mean, "low", "high", "deviation", "seeds": [..]} for each metric.
+Json to_json(const SummaryRow& row);
+
+}  // namespace retort

@@ -11,11 +11,11 @@ namespace retort {
 namespace {
 
 struct Flags {
-  std::string recipe, out;
+  std::string recipe, preset, out;
 };
 
 Answer run(const Flags& flags, const CommonFlags& common) {
-  const Json recipe = load_recipe(find_recipe(flags.recipe, "data"), "", common.set);
+  const Json recipe = load_recipe(find_recipe(flags.recipe, "data"), flags.preset, common.set);
   const SimulateResult result = simulate(recipe, {.out = flags.out, .seed = common.seed});
   Answer answer;
   answer.json = {{"path", result.folder.string()}, {"world", result.summary}};
@@ -28,6 +28,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   app.add_option("RECIPE", flags->recipe, "a data recipe with a table [world]: name or file")
       ->required();
+  app.add_option("--preset", flags->preset, "a preset of the recipe: the size of the world");
   app.add_option("--out", flags->out, "the folder to make")->required();
   return [flags, &common] { return run(*flags, common); };
 }

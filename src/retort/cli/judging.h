@@ -1,0 +1,46 @@
+// The flags that evaluate and compare share: what is judged, how, and beside which oracle.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "retort/cli/command.h"
+#include "retort/sim/oracle.h"
+#include "retort/sim/oracle_scorer.h"
+#include "retort/study/judge.h"
+
+namespace retort {
+
+struct JudgingFlags {
+  std::string split = "test", alive, ties = "mid", truth;
+  bool all_items = false, exclude_seen = false, include_seen = false;
+  bool no_catalogue = false, no_baselines = false;
+  std::vector<int32_t> recall_at;
+  std::optional<double> beta;
+  int64_t limit = 0;
+  int32_t resamples = 200;
+};
+
+void add_judging_flags(CLI::App& app, JudgingFlags& flags);
+
+/// Throws ConfigError on a value that means nothing.
+EvaluateOptions judging_options(const JudgingFlags& flags, const CommonFlags& common);
+
+/// The oracle of a simulated world as a row: the ceiling of any model on this dataset.
+class OracleRow {
+ public:
+  OracleRow(const fs::path& world, const Dataset& dataset);
+  ExtraRow row() const;
+
+ private:
+  Oracle oracle_;
+  OracleScorer scorer_;
+};
+
+/// The row of `--truth WORLD`, empty without it. What it points to lives in `keep`.
+std::vector<ExtraRow> oracle_rows(const fs::path& world, const Dataset& dataset,
+                                  std::unique_ptr<OracleRow>& keep);
+
+}  // namespace retort

@@ -2,12 +2,12 @@
 // ranking (logits of a pair per task). Recipes compose them by name through model/registry.cc.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <torch/torch.h>
 
 #include "retort/bundle/model_spec.h"
 #include "retort/common/json.h"
@@ -18,7 +18,9 @@
 
 namespace retort {
 
-/// A student. Parameter names are file format: those of ModelSpec.
+/// A student. Parameter names are file format: those of ModelSpec ("user.layer0.weight"), tables
+/// are buffers "user.user_id.weight".
+/// Source: DMTL sec. 2.2 (two towers); shapes as each method says.
 class CandidateModel : public torch::nn::Module {
  public:
   virtual torch::Tensor encode_users(const SideTensors& users) = 0;  // [G, D]
@@ -29,14 +31,14 @@ class CandidateModel : public torch::nn::Module {
 };
 
 /// Logits of a batch per task, [R] each. `read` is the logit of pCTCVR = pCTR * pCVR in closed
-/// form (methods A4).
+/// form (methods A4). A model without a head leaves its tensor undefined ("single": only `read`).
 struct TaskLogits {
   torch::Tensor click;             // a
   torch::Tensor read_given_click;  // b
   torch::Tensor read;              // l = -logsumexp(-a, -b, -a-b)
 };
 
-/// A teacher.
+/// A teacher. Every parameter and table name begins with "teacher.".
 class RankingModel : public torch::nn::Module {
  public:
   virtual TaskLogits score(const TensorBatch& batch) = 0;
@@ -54,14 +56,23 @@ struct RankingModelEntry {
 };
 std::span<const CandidateModelEntry> candidate_models();  // two_tower
 std::span<const RankingModelEntry> ranking_models();      // mmoe, single (one head, for KD-single)
+/// `student` (`teacher`) is the recipe's table. The weights depend on `init` and on their names
+/// only. Throws ConfigError on an unknown kind, key or feature, naming the nearest known one.
 std::shared_ptr<CandidateModel> make_candidate_model(const Schema&, const Json& student,
                                                      const Rng& init);
+/// nullptr if the table is absent (null) or its kind is "none".
 std::shared_ptr<RankingModel> make_ranking_model(const Schema&, const Json& teacher,
                                                  const Rng& init);
 
-/// Every embedding table below `module`, with its full name ("user.user_id").
-std::vector<std::pair<std::string, EmbeddingTable>> embedding_tables(torch::nn::Module& module);
-/// A student rebuilt from its stored architecture (bundle, checkpoint).
+/// A student rebuilt from its stored architecture (bundle, checkpoint); the weights are to be
+/// loaded (until then tables are zero).
 std::shared_ptr<CandidateModel> make_candidate_model(const ModelSpec& spec);
+
+/// Every tensor of a model that a checkpoint must keep, by its name, parameters and tables, live
+/// and detached: "user.layer0.weight", "user.user_id.weight".
+std::map<std::string, torch::Tensor> named_weights(torch::nn::Module& module);
+/// Copies into the live weights. Throws DataError naming the tensor that is missing, unknown, or of
+/// another shape or type.
+void load_weights(torch::nn::Module& module, const std::map<std::string, torch::Tensor>& weights);
 
 }  // namespace retort

@@ -1,11 +1,13 @@
 // A Batch as tensors on a device.
 #pragma once
 
-#include <torch/torch.h>
-
+#include <string>
 #include <vector>
 
+#include <torch/torch.h>
+
 #include "retort/dataset/batch.h"
+#include "retort/dataset/schema.h"
 
 namespace retort {
 
@@ -13,6 +15,10 @@ namespace retort {
 struct SparseTensor {
   torch::Tensor ids;      // [nnz] int64
   torch::Tensor offsets;  // [R + 1] int64
+  /// What to_tensors knows from the host's arrays, so that a lookup on a GPU need not ask for it:
+  bool single = false;  // every row holds exactly one id; `offsets` is then not looked at
+  int64_t max_id = -1;  // largest id; -1: unknown, the lookup finds it
+  int64_t rows() const { return offsets.size(0) - 1; }
 };
 
 struct SideTensors {
@@ -22,18 +28,20 @@ struct SideTensors {
 };
 
 struct TensorBatch {
-  SideTensors users;            // [G]
-  SideTensors items;            // [R]
-  SideTensors pairs;            // [R]
-  torch::Tensor user_of_row;    // [R] int64, row of users
+  SideTensors users;                   // [G]
+  SideTensors items;                   // [R]
+  SideTensors pairs;                   // [R]
+  torch::Tensor user_of_row;           // [R] int64, row of users
   torch::Tensor click, read, seconds;  // [R] float32
 };
 
+/// Throws DataError on a negative id, ArgumentError on arrays whose sizes do not fit.
 SideTensors to_tensors(const SideBatch& side, int32_t dense_width, torch::Device device);
 /// `widths`: dense widths of the user, item and pair side.
 struct DenseWidths {
   int32_t user = 0, item = 0, pair = 0;
 };
+DenseWidths dense_widths(const Schema& schema);
 TensorBatch to_tensors(const Batch& batch, const DenseWidths& widths, torch::Device device);
 
 /// "auto" (CUDA where there is one, else CPU), "cpu", "cuda", "cuda:1". Throws ConfigError.

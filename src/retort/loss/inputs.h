@@ -1,0 +1,24 @@
+// How losses find, by the names that recipes use, the logit and the label they are about.
+#pragma once
+
+#include <string>
+
+#include <torch/torch.h>
+
+#include "retort/common/recipe.h"
+#include "retort/loss/losses.h"
+
+namespace retort {
+
+/// The fields of a term, with the trainer's keys "loss" and "weight" known. The path in messages
+/// is "terms". Shapes: none; Source: docs/recipes.md.
+Fields term_fields(const Json& term);
+
+/// "student", "teacher_click", "teacher_read" [R]. Throws ConfigError naming the loss if the recipe
+/// has no such logit.
+torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss);
+/// "click", "read", "seconds" [R], of the type of `like`.
+torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,
+                       const torch::Tensor& like);
+
+}  // namespace retort

@@ -1,0 +1,46 @@
+#include <array>
+
+#include "retort/common/error.h"
+#include "retort/common/text.h"
+#include "retort/loss/bce.h"
+#include "retort/loss/distillation.h"
+#include "retort/loss/losses.h"
+#include "retort/loss/squared.h"
+
+namespace retort {
+namespace {
+
+// Order does not matter.
+constexpr auto kLosses = std::to_array<LossEntry>({
+    {"bce", "binary cross-entropy of a logit (on) against click or read (label)",
+     "DMTL eq. 7, 8; sec. 3.1.2 for DSSM-Click and DSSM-Classification", &make_bce},
+    {"squared", "squared error of the student's score against seconds: raw, scaled or log1p",
+     "DMTL sec. 3.1.2, DSSM-Regression; log1p is not in the paper", &make_squared},
+    {"kl_bernoulli", "KL from the teacher's probability (target) to the student's",
+     "DMTL eq. 11, with the logarithms that its text names", &make_kl_bernoulli},
+    {"chi2_literal", "eq. 11 as printed, without logarithms: 1 + chi-square",
+     "DMTL eq. 11, literal", &make_chi2_literal},
+});
+
+}  // namespace
+
+std::span<const LossEntry> losses() { return kLosses; }
+
+Loss make_loss(const std::string& name, const Json& options) {
+  std::vector<std::string> known;
+  for (const LossEntry& entry : kLosses) {
+    if (entry.name == name) return entry.make(options);
+    known.emplace_back(entry.name);
+  }
+  const std::string near = nearest_name(name, known);
+  fail<ConfigError>("loss '{}' is unknown{}; known: {}", name,
+                    near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(known, ", "));
+}
+
+bool needs_seconds_deviation(const Json& term) {
+  return term.is_object() && term.value("loss", "") == "squared" &&
+         term.value("transform", "raw") == "scaled" &&
+         (!term.contains("scale") || term["scale"] == 0);
+}
+
+}  // namespace retort

@@ -1,0 +1,47 @@
+// The recipe's tables [student] and [teacher], and the inputs that they ask for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/bundle/model_spec.h"
+#include "retort/common/json.h"
+#include "retort/dataset/schema.h"
+
+namespace retort {
+
+/// What both tables say about features and their embeddings.
+struct FeatureOptions {
+  int32_t embedding = 30;            // dimension of every table, > 0
+  bool share_tables = false;         // one table a vocabulary instead of one a feature
+  std::string pooling = "mean";      // of bags and sequences: mean | sum
+  double embedding_deviation = 0.3;  // initial N(0, d^2), >= 0
+  std::vector<std::string> exclude;  // features that the model does not see
+};
+
+struct StudentOptions {
+  FeatureOptions features;
+  std::vector<int32_t> user_layers{512, 256, 128};  // last sizes equal, linear
+  std::vector<int32_t> item_layers{512, 256, 128};
+
+  /// Throws ConfigError naming the key.
+  static StudentOptions read(const Json& table);
+};
+
+struct TeacherOptions {
+  FeatureOptions features;
+  int32_t experts = 2;                                 // K
+  std::vector<int32_t> expert_layers{1024, 512, 256};  // ReLU after each
+  std::vector<int32_t> tower_layers{256, 256};         // hidden layers, before Linear -> 1
+
+  static TeacherOptions read(const Json& table);
+};
+
+/// Input of one side: every feature but the excluded ones, tables "<prefix>.<feature>" or, with
+/// share_tables, "<shared_prefix><vocabulary>". Dense values are seen all or not at all. Throws
+/// ConfigError on an excluded feature that the schema does not have.
+InputSpec make_input(const Schema& schema, Side side, const std::string& prefix,
+                     const std::string& shared_prefix, const FeatureOptions& options);
+
+}  // namespace retort

@@ -1,0 +1,73 @@
+#include <array>
+
+#include "retort/common/error.h"
+#include "retort/common/text.h"
+#include "retort/model/mmoe.h"
+#include "retort/model/models.h"
+#include "retort/model/single.h"
+#include "retort/model/two_tower.h"
+
+namespace retort {
+namespace {
+
+// Order does not matter.
+constexpr auto kCandidateModels = std::to_array<CandidateModelEntry>({
+    {"two_tower", "user tower and item tower, scored by their inner product",
+     "DMTL sec. 2.2, eq. 10", &make_two_tower},
+});
+
+constexpr auto kRankingModels = std::to_array<RankingModelEntry>({
+    {"mmoe", "experts with a gate and a tower a task: pCTR, pCVR and their product",
+     "DMTL sec. 2.1, eq. 1-6", &make_mmoe},
+    {"single", "one expert and one tower: the logit of a read alone",
+     "control KD-single, not in the paper", &make_single},
+});
+
+/// The value of `kind` in a recipe's table, or `fallback`.
+std::string kind_of(const Json& table, const char* section, const std::string& fallback) {
+  if (table.is_null() || !table.contains("kind")) return fallback;
+  if (!table["kind"].is_string())
+    fail<ConfigError>("recipe key '{}.kind': a string is expected, not {}", section,
+                      table["kind"].dump());
+  return table["kind"].get<std::string>();
+}
+
+template <class Entries>
+auto make_by_name(const Entries& entries, const char* section, const std::string& kind,
+                  const Schema& schema, const Json& table, const Rng& init) {
+  std::vector<std::string> known;
+  for (const auto& entry : entries) {
+    if (entry.name == kind) return entry.make(schema, table, init);
+    known.emplace_back(entry.name);
+  }
+  const std::string near = nearest_name(kind, known);
+  fail<ConfigError>("recipe key '{}.kind': '{}' is unknown{}; known: {}", section, kind,
+                    near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(known, ", "));
+}
+
+}  // namespace
+
+std::span<const CandidateModelEntry> candidate_models() { return kCandidateModels; }
+std::span<const RankingModelEntry> ranking_models() { return kRankingModels; }
+
+std::shared_ptr<CandidateModel> make_candidate_model(const Schema& schema, const Json& student,
+                                                     const Rng& init) {
+  const std::string kind = kind_of(student, "student", "two_tower");
+  return make_by_name(kCandidateModels, "student", kind, schema, student, init);
+}
+
+std::shared_ptr<RankingModel> make_ranking_model(const Schema& schema, const Json& teacher,
+                                                 const Rng& init) {
+  if (teacher.is_null()) return nullptr;
+  const std::string kind = kind_of(teacher, "teacher", "mmoe");
+  if (kind == "none") return nullptr;
+  return make_by_name(kRankingModels, "teacher", kind, schema, teacher, init);
+}
+
+std::shared_ptr<CandidateModel> make_candidate_model(const ModelSpec& spec) {
+  if (spec.kind != "two_tower")
+    fail<DataError>("model spec: kind '{}' is unknown; known: two_tower", spec.kind);
+  return std::make_shared<TwoTower>(spec);
+}
+
+}  // namespace retort

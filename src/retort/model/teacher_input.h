@@ -1,0 +1,26 @@
+// What every teacher sees of a pair: x = [user fields; item fields; pair features], each with its
+// dense values.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "retort/model/options.h"
+#include "retort/nn/input.h"
+
+namespace retort {
+
+/// Source: x_i of DMTL sec. 2.1; methods A1. Tables "teacher.<feature>", apart from the student's.
+class TeacherInput {
+ public:
+  /// Registers the tables below `model`. Throws ConfigError if no feature is left.
+  TeacherInput(torch::nn::Module& model, const Schema& schema, const FeatureOptions& options);
+  /// User features are looked up once a row of `batch.users`, then spread to their rows.
+  /// @return [R, width()]
+  torch::Tensor forward(const TensorBatch& batch);
+  int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
+
+ private:
+  InputLayer user_, item_, pair_;
+};
+
+}  // namespace retort

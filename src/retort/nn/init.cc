@@ -1,0 +1,44 @@
+#include "retort/nn/init.h"
+
+#include <cmath>
+
+#include <ATen/Parallel.h>
+
+#include "retort/common/error.h"
+#include "retort/nn/embedding.h"
+
+namespace retort {
+
+Rng parameter_stream(const Rng& init, std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return init.fork(hash);
+}
+
+void fill_normal(torch::Tensor tensor, const Rng& init, std::string_view name, double deviation) {
+  check(tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == torch::kFloat32,
+        "init: '{}' must be a contiguous float tensor on the CPU", name);
+  const Rng stream = parameter_stream(init, name);
+  float* values = tensor.data_ptr<float>();
+  at::parallel_for(0, tensor.numel(), 1 << 12, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      values[i] = static_cast<float>(deviation * stream.normal(static_cast<uint64_t>(i)));
+  });
+}
+
+void initialise(torch::nn::LinearImpl& layer, const Rng& init, const std::string& name,
+                Followed followed) {
+  const torch::NoGradGuard no_grad;
+  const auto in = static_cast<double>(layer.weight.size(1));
+  const auto out = static_cast<double>(layer.weight.size(0));
+  const double deviation = std::sqrt(2 / (followed == Followed::kByRelu ? in : in + out));
+  fill_normal(layer.weight.detach(), init, name + ".weight", deviation);
+  if (layer.bias.defined()) layer.bias.zero_();
+}
+
+void initialise_tables(torch::nn::Module& module, const Rng& init, double deviation) {
+  for (auto& [name, table] : embedding_tables(module))
+    fill_normal(table->weight, init, name + ".weight", deviation);
+}
+
+}  // namespace retort

@@ -1,0 +1,59 @@
+#include "retort/nn/input.h"
+
+#include "retort/common/error.h"
+
+namespace retort {
+
+TableMap make_tables(torch::nn::Module& root, const std::vector<const InputSpec*>& specs) {
+  TableMap tables;
+  for (const InputSpec* spec : specs) {
+    for (const FieldSpec& field : spec->fields) {
+      if (field.rows <= 0 || field.dim <= 0)
+        fail<ConfigError>("feature '{}': an embedding table of {} rows of {} values", field.feature,
+                          field.rows, field.dim);
+      const auto at = tables.find(field.table);
+      if (at == tables.end()) {
+        tables.emplace(field.table, EmbeddingTable(field.rows, field.dim, field.table));
+      } else if (at->second->weight.size(0) != field.rows ||
+                 at->second->weight.size(1) != field.dim) {
+        fail<ConfigError>("feature '{}': table '{}' is wanted as {} x {} and as {} x {}",
+                          field.feature, field.table, field.rows, field.dim,
+                          at->second->weight.size(0), at->second->weight.size(1));
+      }
+    }
+  }
+  // A map is sorted: "user.history" comes before "user.history.seconds".
+  for (auto& [name, table] : tables) place_module(root, name, table.ptr());
+  return tables;
+}
+
+InputLayer::InputLayer(InputSpec spec, const TableMap& tables) : spec_(std::move(spec)) {
+  check(spec_.sparse_index.size() == spec_.fields.size(), "input: {} fields, {} columns",
+        spec_.fields.size(), spec_.sparse_index.size());
+  for (const FieldSpec& field : spec_.fields) {
+    tables_.push_back(tables.at(field.table));
+    pooling_.push_back(parse_pooling(field.pooling));
+  }
+}
+
+torch::Tensor InputLayer::forward(const SideTensors& side) {
+  std::vector<torch::Tensor> parts;
+  parts.reserve(tables_.size() + 1);
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    const auto column = static_cast<size_t>(spec_.sparse_index[i]);
+    check(column < side.sparse.size(), "input: feature '{}' is column {} of {}",
+          spec_.fields[i].feature, column, side.sparse.size());
+    parts.push_back(tables_[i]->lookup(side.sparse[column], pooling_[i]));
+  }
+  if (spec_.dense_width > 0) {
+    check(side.dense.defined() && side.dense.size(1) == spec_.dense_width,
+          "input: {} dense values a row, not {}", side.dense.defined() ? side.dense.size(1) : 0,
+          spec_.dense_width);
+    const bool alike = parts.empty() || parts[0].scalar_type() == side.dense.scalar_type();
+    parts.push_back(alike ? side.dense : side.dense.to(parts[0].scalar_type()));
+  }
+  check(!parts.empty(), "input: no feature");
+  return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
+}
+
+}  // namespace retort

@@ -1,0 +1,38 @@
+// The first layer of every model: features of one side to one row of numbers each.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "retort/bundle/model_spec.h"
+#include "retort/nn/embedding.h"
+
+namespace retort {
+
+/// Tables by full name, "user.user_id".
+using TableMap = std::map<std::string, EmbeddingTable>;
+
+/// Makes the tables that `specs` name, each once, and registers them below `root` under their
+/// names. Throws ConfigError if two fields want one table with different sizes.
+TableMap make_tables(torch::nn::Module& root, const std::vector<const InputSpec*>& specs);
+
+/// Pooled embeddings in the order of `spec.fields`, then the dense values. Holds references to
+/// tables that its model owns.
+class InputLayer {
+ public:
+  InputLayer() = default;
+  InputLayer(InputSpec spec, const TableMap& tables);
+  /// @return [rows, spec.width()]; throws ArgumentError if the side's columns do not fit the spec
+  torch::Tensor forward(const SideTensors& side);
+  int32_t width() const { return spec_.width(); }
+
+ private:
+  InputSpec spec_;
+  std::vector<EmbeddingTable> tables_;  // [fields]
+  std::vector<Pooling> pooling_;        // [fields]
+};
+
+}  // namespace retort

@@ -1,0 +1,60 @@
+// Gather, pool, merge and expand of rows: on the CPU loops on raw pointers that give the same bits
+// with any number of threads, elsewhere (the functions `..._by_ops`) libtorch operations.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "retort/nn/tensor_batch.h"
+
+namespace retort {
+
+enum class Pooling { kMean, kSum };
+/// "mean" or "sum"; throws ConfigError otherwise.
+Pooling parse_pooling(std::string_view name);
+
+/// Rows of a table and what is to be done with each.
+struct RowGradients {
+  torch::Tensor ids;    // [n] int64
+  torch::Tensor grads;  // [n, dim]
+  bool unique = false;  // no id repeats
+};
+
+/// Adds up the gradients of equal ids of one table of `rows` rows. Keeps a scratch array of one
+/// int32 a table row. Not thread-safe.
+class RowMerger {
+ public:
+  explicit RowMerger(int64_t rows) : rows_(rows) {}
+  /// CPU: out[k] = sum over the positions p with the k-th distinct id, in the order of p, of
+  /// scale[p] * grads[source[p]]. `source` empty: p itself; `scale` empty: 1.
+  /// @param ids [n] int64   @param grads [m, dim] float or double, any row stride
+  RowGradients merge(const torch::Tensor& ids, const torch::Tensor& grads,
+                     const std::vector<int32_t>& source, const std::vector<float>& scale);
+
+ private:
+  int64_t rows_;
+  std::vector<int32_t> slot_;  // [rows_] place of the id among the distinct ones, else -1
+};
+
+/// @param weight [rows, dim]   @return [R, dim]; an empty row gives zeros
+torch::Tensor pool_rows(const torch::Tensor& weight, const SparseTensor& column, Pooling pooling);
+torch::Tensor pool_rows_by_ops(const torch::Tensor& weight, const SparseTensor& column,
+                               Pooling pooling);
+
+/// Gradients of the table's rows from those of the pooled rows. @param grad [R, dim]
+RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, Pooling pooling,
+                         RowMerger& merger);
+RowGradients unpool_rows_by_ops(const torch::Tensor& grad, const SparseTensor& column,
+                                Pooling pooling);
+
+/// One entry a distinct id of all `parts`.
+RowGradients merge_rows(const std::vector<RowGradients>& parts, RowMerger& merger);
+RowGradients merge_rows_by_ops(const std::vector<RowGradients>& parts);
+
+/// Row r of the result is row `source[r]` of x; differentiable in x.
+/// @param x [G, D]   @param source [R] int64 in [0, G)   @return [R, D]
+torch::Tensor expand_rows(const torch::Tensor& x, const torch::Tensor& source);
+
+}  // namespace retort

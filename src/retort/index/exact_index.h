@@ -14,11 +14,14 @@ class ExactIndex : public ItemIndex {
   ExactIndex() = default;
   /// Searches `vectors` [items, dim] where they lie; they must outlive the index.
   ExactIndex(std::span<const float> vectors, int32_t dim);
+  ExactIndex(const ExactIndex&) = delete;
+  ExactIndex& operator=(ExactIndex&&) = default;
   void build(std::span<const float> vectors, int32_t dim) override;
   std::vector<SearchHit> search(std::span<const float> query, int32_t k,
                                 const ItemFilter& filter) const override;
   void save(const fs::path& path) const override;
   int64_t size() const override { return dim_ == 0 ? 0 : std::ssize(vectors_) / dim_; }
+  const float* vector(int32_t item) const { return vectors_.data() + int64_t{item} * dim_; }
 
  private:
   std::vector<float> owned_;

@@ -67,6 +67,38 @@ Header read_header(const fs::path& path) {
   return header;
 }
 
+/// The vectors less their mean, and what makes their norms equal.
+class Centred {
+ public:
+  Centred(std::span<const float> vectors, int32_t dim)
+      : vectors_(vectors), dim_(dim), mean_(static_cast<size_t>(dim)) {
+    const int64_t items = std::ssize(vectors) / dim;
+    std::vector<double> sum(static_cast<size_t>(dim));
+    for (size_t i = 0; i < vectors.size(); ++i) sum[i % sum.size()] += vectors[i];
+    for (size_t d = 0; d < sum.size(); ++d)
+      mean_[d] = static_cast<float>(sum[d] / static_cast<double>(std::max<int64_t>(items, 1)));
+    std::vector<float> node(static_cast<size_t>(dim) + 1);
+    for (int64_t item = 0; item < items; ++item) {
+      write(item, node);
+      longest_ = std::max(longest_, dot(node.data(), node.data(), dim));
+      check(std::isfinite(longest_), "index hnsw: the vector of item {} is not finite", item);
+    }
+  }
+  /// node: [dim + 1].
+  void write(int64_t item, std::vector<float>& node) const {
+    const float* vector = vectors_.data() + item * dim_;
+    for (int64_t d = 0; d < dim_; ++d)
+      node[static_cast<size_t>(d)] = vector[d] - mean_[static_cast<size_t>(d)];
+    node.back() = std::sqrt(std::max(0.0f, longest_ - dot(node.data(), node.data(), dim_)));
+  }
+
+ private:
+  std::span<const float> vectors_;
+  int64_t dim_;
+  std::vector<float> mean_;
+  float longest_ = 0;
+};
+
 bool builds_in_parallel(const HnswOptions& options) {
 #if defined(__SANITIZE_THREAD__)
   return false;  // hnswlib draws levels from one generator without a lock
@@ -78,23 +110,17 @@ bool builds_in_parallel(const HnswOptions& options) {
 }  // namespace
 
 struct HnswIndex::State {
-  State(int32_t width, int64_t item_count)
-      : dim(width), items(item_count), space(static_cast<size_t>(width) + 1) {}
-  int32_t dim;
-  int64_t items;
+  State(int32_t dim, const HnswOptions& options)
+      : space(static_cast<size_t>(dim) + (options.equal_norms ? 1 : 0)) {}
   DotSpace space;
   std::unique_ptr<Graph> graph;
-  std::vector<uint32_t> node_of_item;
+  ExactIndex exact;  // the vectors as they are: for scans and for the scores
+  int32_t dim = 0;
+  int64_t items = 0;
 
-  const float* vector(int32_t item) const {
-    return reinterpret_cast<const float*>(
-        graph->getDataByInternalId(node_of_item[static_cast<size_t>(item)]));
-  }
   uint64_t saved_size() const;
-  void find_nodes(const fs::path& path);
+  void check_items(const fs::path& path) const;
   void check_links(const fs::path& path) const;
-  std::vector<SearchHit> scan(std::span<const float> query, int32_t k,
-                              const ItemFilter& filter) const;
   std::vector<SearchHit> walk(std::span<const float> query, int32_t k, int64_t width,
                               const ItemFilter& filter) const;
 };
@@ -108,16 +134,14 @@ uint64_t HnswIndex::State::saved_size() const {
   return size;
 }
 
-/// Fills node_of_item; every item must be exactly one node.
-void HnswIndex::State::find_nodes(const fs::path& path) {
-  node_of_item.assign(static_cast<size_t>(items), 0);
+/// Every item must be exactly one node.
+void HnswIndex::State::check_items(const fs::path& path) const {
   std::vector<bool> seen(static_cast<size_t>(items));
   for (uint32_t node = 0; node < static_cast<uint32_t>(items); ++node) {
     const size_t item = graph->getExternalLabel(node);
     if (item >= seen.size() || seen[item])
       fail<DataError>("{}: node {} has label {}, no item or one twice", path.string(), node, item);
     seen[item] = true;
-    node_of_item[item] = node;
   }
 }
 
@@ -142,26 +166,27 @@ void HnswIndex::State::check_links(const fs::path& path) const {
   }
 }
 
-std::vector<SearchHit> HnswIndex::State::scan(std::span<const float> query, int32_t k,
-                                              const ItemFilter& filter) const {
-  TopK best(k);
-  filter.each(0, items,
-              [&](int32_t item) { best.push(item, dot(query.data(), vector(item), dim)); });
-  return best.take();
-}
-
-/// The k best allowed of the `width` nearest nodes that the graph walk finds.
+/// The k best allowed of the `width` nearest nodes that the graph walk finds; empty if they do
+/// not lie within the nearest three quarters, as the far end of a walk misses many.
 std::vector<SearchHit> HnswIndex::State::walk(std::span<const float> query, int32_t k,
                                               int64_t width, const ItemFilter& filter) const {
   std::vector<float> longer(query.begin(), query.end());
-  longer.push_back(0);
+  longer.push_back(0);  // read with equal_norms only
   auto found = graph->searchKnn(longer.data(), static_cast<size_t>(width));
-  TopK best(k);
-  for (; !found.empty(); found.pop()) {
-    const auto item = static_cast<int32_t>(found.top().second);
-    if (filter.allows(item)) best.push(item, dot(query.data(), vector(item), dim));
+  std::vector<int32_t> items_found;  // farthest first
+  for (; !found.empty(); found.pop())
+    items_found.push_back(static_cast<int32_t>(found.top().second));
+  const bool filtered = !filter.bits.empty();
+  const int64_t trusted = filtered ? width - width / 4 : width;
+  std::vector<SearchHit> hits;
+  for (int64_t rank = 0; rank < std::min(trusted, std::ssize(items_found)); ++rank) {
+    const int32_t item = items_found[items_found.size() - 1 - static_cast<size_t>(rank)];
+    if (std::ssize(hits) < k && filter.allows(item))
+      hits.push_back({item, dot(query.data(), exact.vector(item), dim)});
   }
-  return best.take();
+  if (std::ssize(hits) < k) return {};
+  std::sort(hits.begin(), hits.end(), ranks_before);
+  return hits;
 }
 
 HnswOptions hnsw_options(const Json& json) {
@@ -171,6 +196,7 @@ HnswOptions hnsw_options(const Json& json) {
   fields.read("ef_construction", options.ef_construction);
   fields.read("ef_search", options.ef_search);
   fields.read("seed", options.seed);
+  fields.read("equal_norms", options.equal_norms);
   fields.read("parallel", options.parallel);
   fields.finish();
   const auto within = [](const char* key, int32_t value, int32_t low, int32_t high) {
@@ -190,22 +216,20 @@ int64_t HnswIndex::size() const { return state_ == nullptr ? 0 : state_->items; 
 
 void HnswIndex::build(std::span<const float> vectors, int32_t dim) {
   const int64_t items = check_vectors(vectors, dim);
-  auto state = std::make_unique<State>(dim, items);
+  auto state = std::make_unique<State>(dim, options_);
+  state->dim = dim;
+  state->items = items;
+  state->exact.build(vectors, dim);
   state->graph = std::make_unique<Graph>(
       &state->space, static_cast<size_t>(std::max<int64_t>(items, 1)),
       static_cast<size_t>(options_.M), static_cast<size_t>(options_.ef_construction),
       static_cast<size_t>(options_.seed));
-  const auto vector = [&](int64_t item) { return vectors.data() + item * dim; };
-  float longest = 0;
-  for (int64_t item = 0; item < items; ++item)
-    longest = std::max(longest, dot(vector(item), vector(item), dim));
-  check(std::isfinite(longest), "index hnsw: a vector is not finite");
+  const Centred centred(vectors, dim);
   const auto add = [&](int64_t begin, int64_t end) {
-    std::vector<float> longer(static_cast<size_t>(dim) + 1);
+    std::vector<float> node(static_cast<size_t>(dim) + 1);
     for (int64_t item = begin; item < end; ++item) {
-      std::copy_n(vector(item), dim, longer.begin());
-      longer.back() = std::sqrt(std::max(0.0f, longest - dot(vector(item), vector(item), dim)));
-      state->graph->addPoint(longer.data(), static_cast<size_t>(item));
+      centred.write(item, node);
+      state->graph->addPoint(node.data(), static_cast<size_t>(item));
     }
   };
   // The first node is added alone: it becomes the entry point of the others.
@@ -214,7 +238,6 @@ void HnswIndex::build(std::span<const float> vectors, int32_t dim) {
     parallel_for(1, items, 64, add);
   else
     add(1, items);
-  state->find_nodes("index");
   state->graph->setEf(static_cast<size_t>(options_.ef_search));
   state_ = std::move(state);
 }
@@ -231,10 +254,10 @@ std::vector<SearchHit> HnswIndex::search(std::span<const float> query, int32_t k
   int64_t width = std::max<int64_t>(options_.ef_search, wanted) * items / allowed;
   while (width * options_.M < allowed * 2) {
     auto hits = state_->walk(query, wanted, width, filter);
-    if (std::ssize(hits) == wanted) return hits;
+    if (!hits.empty()) return hits;
     width *= 4;
   }
-  return state_->scan(query, wanted, filter);
+  return state_->exact.search(query, wanted, filter);
 }
 
 void HnswIndex::save(const fs::path& path) const {
@@ -255,9 +278,13 @@ void HnswIndex::save(const fs::path& path) const {
   }
 }
 
-void HnswIndex::load(const fs::path& path, int64_t items, int32_t dim) {
+void HnswIndex::load(const fs::path& path, std::span<const float> vectors, int32_t dim) {
+  const int64_t items = check_vectors(vectors, dim);
   const Header header = read_header(path);
-  auto state = std::make_unique<State>(dim, items);
+  auto state = std::make_unique<State>(dim, options_);
+  state->dim = dim;
+  state->items = items;
+  state->exact = ExactIndex(vectors, dim);
   const uint64_t links = static_cast<uint64_t>(options_.M) * 2 * 4 + 4;
   const uint64_t data = state->space.get_data_size();
   if (header.count != static_cast<uint64_t>(items) ||
@@ -274,7 +301,7 @@ void HnswIndex::load(const fs::path& path, int64_t items, int32_t dim) {
     fail<DataError>("{}: {}", path.string(), error.what());
   }
   state->graph->num_deleted_ = 0;  // left unset by hnswlib; no node of ours is ever deleted
-  state->find_nodes(path);
+  state->check_items(path);
   state->check_links(path);
   state->graph->setEf(static_cast<size_t>(options_.ef_search));
   state_ = std::move(state);
@@ -287,7 +314,7 @@ std::unique_ptr<ItemIndex> make_hnsw_index(const Json& options) {
 std::unique_ptr<ItemIndex> load_hnsw_index(const fs::path& path, std::span<const float> vectors,
                                            int32_t dim, const Json& options) {
   auto index = std::make_unique<HnswIndex>(hnsw_options(options));
-  index->load(path, check_vectors(vectors, dim), dim);
+  index->load(path, vectors, dim);
   return index;
 }
 

@@ -14,6 +14,9 @@ struct HnswOptions {
   int32_t ef_construction = 200;  // candidates looked at when a node is linked
   int32_t ef_search = 200;        // candidates looked at by a search, at least k
   uint64_t seed = 100;            // of the nodes' levels
+  /// Links by distance instead of by inner product: one more dimension makes all norms equal.
+  /// Better where norms say more than directions, worse where queries look unlike items.
+  bool equal_norms = false;
   /// Builds on the pool. The graph then depends on timing; with false it depends on vectors,
   /// options and seed only.
   bool parallel = true;
@@ -21,11 +24,12 @@ struct HnswOptions {
 /// Throws ConfigError.
 HnswOptions hnsw_options(const Json& options);
 
-/// Inner product search as nearest neighbour search: each vector gets one more dimension that
-/// makes all norms equal, the query 0 there, so that links join neighbours and not just long
-/// vectors. A filter is held by widening the search until k allowed items are found; where a scan
-/// of the allowed items is cheaper, it is done instead, so k items come back where k exist.
-/// Source: Malkov & Yashunin, arXiv 1603.09320; Bachrach et al., RecSys 2014 (the reduction).
+/// The graph holds the vectors less their mean, which changes no order of scores and spreads the
+/// links. A filter is held by widening the search until the k best allowed items lie well within
+/// what was found; where a scan of the allowed items is cheaper, it is done instead, so k items
+/// come back where k exist.
+/// Source: Malkov & Yashunin, arXiv 1603.09320; Morozov & Babenko, NeurIPS 2018 (inner product);
+/// Bachrach et al., RecSys 2014 (equal norms).
 class HnswIndex : public ItemIndex {
  public:
   explicit HnswIndex(HnswOptions options = {});
@@ -36,8 +40,9 @@ class HnswIndex : public ItemIndex {
   /// In hnswlib's own format.
   void save(const fs::path& path) const override;
   int64_t size() const override;
-  /// Throws DataError unless the file is a whole index of `items` vectors of width `dim`.
-  void load(const fs::path& path, int64_t items, int32_t dim);
+  /// Throws DataError unless the file is a whole index of as many vectors of this width. Keeps
+  /// referring to `vectors`.
+  void load(const fs::path& path, std::span<const float> vectors, int32_t dim);
 
  private:
   struct State;

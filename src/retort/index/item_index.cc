@@ -17,9 +17,20 @@ constexpr IndexEntry kIndexes[] = {
     {"exact", "scans all allowed vectors; always right", "exhaustive search", &make_exact_index,
      &load_exact_index},
     {"hnsw", "graph search; approximate, much faster on large catalogues",
-     "Malkov & Yashunin, arXiv 1603.09320; Bachrach et al., RecSys 2014 (inner product)",
+     "Malkov & Yashunin, arXiv 1603.09320; Morozov & Babenko, NeurIPS 2018 (inner product)",
      &make_hnsw_index, &load_hnsw_index},
 };
+
+/// How many of the exact hits were found, where equal scores stand for each other.
+int64_t best_found(const std::vector<SearchHit>& exact, const std::vector<SearchHit>& found) {
+  const float last = exact.back().score;
+  const float margin = 1e-5f * std::max(1.0f, std::abs(last));
+  const auto above = [&](const SearchHit& hit) { return hit.score > last + margin; };
+  const auto level = [&](const SearchHit& hit) { return std::abs(hit.score - last) <= margin; };
+  return std::count_if(found.begin(), found.end(), above) +
+         std::min(std::count_if(found.begin(), found.end(), level),
+                  std::count_if(exact.begin(), exact.end(), level));
+}
 
 void check_item(const std::vector<uint64_t>& bits, int32_t item) {
   check(!bits.empty(), "item filter without bits: start from ItemFilter::all or none");
@@ -106,11 +117,8 @@ double recall_against_exact(const ItemIndex& index, std::span<const float> vecto
       recall += 1;
       continue;
     }
-    const float last = exact[q].back().score;
-    const float worst = last - 1e-5f * std::max(1.0f, std::abs(last));
-    const auto good = std::count_if(found[q].begin(), found[q].end(),
-                                    [&](const SearchHit& hit) { return hit.score >= worst; });
-    recall += static_cast<double>(good) / static_cast<double>(exact[q].size());
+    recall +=
+        static_cast<double>(best_found(exact[q], found[q])) / static_cast<double>(exact[q].size());
   }
   return exact.empty() ? 1 : recall / static_cast<double>(exact.size());
 }

@@ -11,7 +11,6 @@ namespace retort {
 TopK::TopK(int32_t k) : k_(k) { check(k >= 0, "top-k of {}: k must not be negative", k); }
 
 void TopK::insert(ScoredItem entry) {
-  if (k_ == 0) return;
   if (std::isnan(entry.score)) entry.score = -std::numeric_limits<float>::infinity();
   if (full()) {
     if (!ranks_before(entry, heap_.front())) return;

@@ -24,7 +24,7 @@ class TopK {
   /// Throws ArgumentError if k is negative.
   explicit TopK(int32_t k);
   void push(int32_t item, float score) {
-    if (full() && !(score >= heap_.front().score)) return;
+    if (full() && (heap_.empty() || !(score >= heap_.front().score))) return;
     insert({item, score});
   }
   bool full() const { return static_cast<int64_t>(heap_.size()) >= k_; }

@@ -75,13 +75,13 @@ void write_items(const TinyDataset& data, const fs::path& folder) {
 template <class Group>
 void write_timeline(const TinyDataset& data, const fs::path& folder, const std::string& key,
                     int64_t keys, const Group& group) {
+  std::vector<std::vector<TinyClick>> groups(static_cast<size_t>(keys));
+  for (const TinyClick& click : data.clicks)
+    groups.at(static_cast<size_t>(group(click))).push_back(click);
   std::vector<int64_t> begin{0}, time;
   std::vector<int32_t> reads;
   std::vector<double> log_seconds;
-  for (int64_t k = 0; k < keys; ++k) {
-    std::vector<TinyClick> of_key;
-    for (const TinyClick& click : data.clicks)
-      if (group(click) == k) of_key.push_back(click);
+  for (std::vector<TinyClick>& of_key : groups) {
     std::stable_sort(of_key.begin(), of_key.end(),
                      [](const TinyClick& a, const TinyClick& b) { return a.time < b.time; });
     int32_t read = 0;

@@ -1,11 +1,11 @@
 // The exceptions of Retort and the checks that throw them. Used by every room.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace retort {
 
@@ -58,7 +58,8 @@ template <class E, class... Args>
 /// Throws ArgumentError with the formatted message unless the condition holds. Always on.
 template <class... Args>
 void check(bool condition, fmt::format_string<Args...> format, Args&&... args) {
-  if (!condition) [[unlikely]] fail<ArgumentError>(format, std::forward<Args>(args)...);
+  if (!condition) [[unlikely]]
+    fail<ArgumentError>(format, std::forward<Args>(args)...);
 }
 
 /// "EACCES: permission denied" of the current errno, for messages.

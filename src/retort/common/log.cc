@@ -1,9 +1,9 @@
 #include "retort/common/log.h"
 
+#include <memory>
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <memory>
 
 #include "retort/common/progress.h"
 

@@ -2,10 +2,10 @@
 //   log_info("train", "epoch {} done", epoch);      ->  [train] epoch 3 done
 #pragma once
 
-#include <fmt/format.h>
-
 #include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace retort {
 

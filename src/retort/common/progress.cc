@@ -1,11 +1,11 @@
 #include "retort/common/progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <utility>
+
+#include <unistd.h>
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"

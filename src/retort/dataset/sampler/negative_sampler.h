@@ -19,7 +19,8 @@ struct SamplerOptions {
   double uniform_share = 0;  // "mixed": probability of a uniform draw
 };
 
-/// Draws negatives and knows their probability. Thread-safe.
+/// Draws negatives and knows their probability: at each moment a law over the catalogue, [items].
+/// Thread-safe. Source: named by each entry of the registry.
 class NegativeSampler {
  public:
   virtual ~NegativeSampler() = default;

@@ -1,0 +1,199 @@
+#include "retort/bundle/bundle.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "retort/bundle/bundle_format.h"
+#include "retort/bundle/bundle_writer.h"
+#include "retort/common/error.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kManifestFile = "manifest.json";
+
+}  // namespace
+
+fs::path find_bundle(const fs::path& folder) {
+  if (fs::exists(folder / kManifestFile)) return folder;
+  const std::vector<int64_t> versions = bundle_versions(folder);
+  if (versions.empty())
+    fail<DataError>("{}: neither a bundle nor a folder of bundles{}", folder.string(),
+                    fs::exists(folder) ? "" : " (it does not exist)");
+  return folder / std::to_string(versions.back());
+}
+
+Bundle::Bundle(const fs::path& folder)
+    : folder_(find_bundle(folder)), manifest_(read_manifest(folder_, true)) {
+  open_manifest();
+  schema_ = schema_from_json(parse(kSchemaFile));
+  const Json model = parse(kModelFile);
+  if (!model.is_object() || !model.contains("spec"))
+    fail<DataError>("{}: key 'spec' is missing", (folder_ / kModelFile).string());
+  spec_ = model_spec_from_json(model["spec"]);
+  weights_ = std::make_shared<const SafetensorsFile>(folder_ / kWeightsFile);
+  columns_ = Columns(folder_);
+  user_keys_ = StringIndex(columns_.strings(kUserKeys));
+  item_keys_ = StringIndex(columns_.strings(kItemKeys));
+  open_users();
+  open_items();
+}
+
+void Bundle::open_manifest() {
+  const std::string path = (folder_ / kManifestFile).string();
+  try {
+    if (manifest_.at("kind") != "bundle") fail<DataError>("{}: is no bundle's manifest", path);
+    const auto format = manifest_.at("format").get<int64_t>();
+    if (format != kBundleFormat)
+      fail<DataError>("{}: format {}; this version reads format {}: publish the run again", path,
+                      format, kBundleFormat);
+    model_ = manifest_.at("model").get<std::string>();
+    version_ = manifest_.at("version").get<int64_t>();
+    moment_ = manifest_.at("moment").get<int64_t>();
+  } catch (const nlohmann::json::exception& error) {
+    fail<DataError>("{}: {}", path, error.what());
+  }
+}
+
+Json Bundle::parse(const char* file) const {
+  const fs::path path = folder_ / file;
+  try {
+    return Json::parse(read_file(path));
+  } catch (const nlohmann::json::exception& error) {
+    fail<DataError>("{}: no JSON: {}", path.string(), error.what());
+  }
+}
+
+template <class T>
+std::span<const T> Bundle::column(const std::string& name, int64_t size) const {
+  const auto values = columns_.get<T>(name);
+  if (std::ssize(values) != size)
+    fail<DataError>("{}: column '{}' has {} values where {} are expected", folder_.string(), name,
+                    values.size(), size);
+  return values;
+}
+
+std::span<const int64_t> Bundle::offsets(const std::string& name, int64_t rows,
+                                         int64_t total) const {
+  const auto values = column<int64_t>(name, rows + 1);
+  if (values.front() != 0 || values.back() != total ||
+      !std::is_sorted(values.begin(), values.end()))
+    fail<DataError>("{}: column '{}' does not rise from 0 to {}", folder_.string(), name, total);
+  return values;
+}
+
+void Bundle::check_ids(const std::string& name, std::span<const int32_t> ids, int64_t limit) const {
+  for (const int32_t id : ids)
+    if (id < 0 || id >= limit)
+      fail<DataError>("{}: column '{}' holds {}, outside 0 to {}", folder_.string(), name, id,
+                      limit - 1);
+}
+
+void Bundle::open_users() {
+  for (const int index : schema_.sparse_of(Side::kUser)) {
+    const FeatureSpec& spec = schema_.features[static_cast<size_t>(index)];
+    const std::string name = user_feature_column(spec.name);
+    const auto ids = columns_.get<int32_t>(name + ".ids");
+    check_ids(name + ".ids", ids, spec.rows);
+    user_features_.push_back({ids, offsets(name + ".offsets", users(), std::ssize(ids))});
+  }
+  user_dense_ = column<float>(kUserDense, users() * schema_.dense_width(Side::kUser));
+  seen_.ids = columns_.get<int32_t>(kSeenItems);
+  check_ids(kSeenItems, seen_.ids, items());
+  seen_.offsets = offsets(kSeenOffsets, users(), std::ssize(seen_.ids));
+  const std::string manifest = (folder_ / kManifestFile).string();
+  try {
+    for (const auto& [name, entry] : manifest_.at("vocabularies").items()) {
+      const auto hashed = entry.at("hashed_rows").get<int64_t>();
+      Vocabulary vocabulary(hashed > 0 ? Strings() : columns_.strings(vocabulary_column(name)),
+                            hashed);
+      if (vocabulary.rows() != entry.at("rows").get<int64_t>())
+        fail<DataError>("{}: vocabulary '{}' has {} rows, not as many as stated", manifest, name,
+                        vocabulary.rows());
+      vocabularies_.emplace(name, std::move(vocabulary));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail<DataError>("{}: {}", manifest, error.what());
+  }
+}
+
+void Bundle::open_items() {
+  item_vectors_ = column<float>(kItemVectors, items() * vector_dim());
+  attributes_ = ItemAttributes(items());
+  const std::string manifest = (folder_ / kManifestFile).string();
+  try {
+    for (const auto& [name, kind] : manifest_.at("attributes").items()) {
+      const std::string stem = attribute_column(name);
+      if (kind == "number")
+        attributes_.add(name, NumberAttribute{column<double>(stem, items())});
+      else
+        attributes_.add(name, TextAttribute{columns_.strings(stem + ".values"),
+                                            columns_.get<int32_t>(stem + ".codes"),
+                                            columns_.get<int64_t>(stem + ".offsets")});
+    }
+    if (!manifest_.at("has_alive").get<bool>()) return;
+  } catch (const nlohmann::json::exception& error) {
+    fail<DataError>("{}: {}", manifest, error.what());
+  }
+  const auto alive = column<uint8_t>(kItemsAlive, items());
+  alive_ = ItemFilter::none(items());
+  for (int32_t item = 0; item < items(); ++item)
+    if (alive[static_cast<size_t>(item)] != 0) alive_.allow(item);
+}
+
+std::optional<int32_t> Bundle::find_user(std::string_view key) const {
+  const int32_t user = user_keys_.find(key);
+  return user < 0 ? std::nullopt : std::optional(user);
+}
+
+std::optional<int32_t> Bundle::find_item(std::string_view key) const {
+  const int32_t item = item_keys_.find(key);
+  return item < 0 ? std::nullopt : std::optional(item);
+}
+
+const Vocabulary& Bundle::vocabulary(const std::string& name) const {
+  const auto found = vocabularies_.find(name);
+  check(found != vocabularies_.end(), "{}: no vocabulary '{}'", folder_.string(), name);
+  return found->second;
+}
+
+SideBatch Bundle::user_features(std::span<const int32_t> rows) const {
+  const auto width = static_cast<size_t>(schema_.dense_width(Side::kUser));
+  SideBatch batch;
+  batch.rows = std::ssize(rows);
+  batch.sparse.resize(user_features_.size());
+  for (SparseColumn& column : batch.sparse) column.offsets.push_back(0);
+  for (const int32_t user : rows) {
+    check(user >= 0 && user < users(), "user {} of {}", user, users());
+    const auto at = static_cast<size_t>(user);
+    for (size_t i = 0; i < user_features_.size(); ++i) {
+      const UserFeature& feature = user_features_[i];
+      SparseColumn& column = batch.sparse[i];
+      column.ids.insert(column.ids.end(), feature.ids.begin() + feature.offsets[at],
+                        feature.ids.begin() + feature.offsets[at + 1]);
+      column.offsets.push_back(static_cast<int32_t>(column.ids.size()));
+    }
+    const auto dense = user_dense_.subspan(at * width, width);
+    batch.dense.insert(batch.dense.end(), dense.begin(), dense.end());
+  }
+  return batch;
+}
+
+std::span<const int32_t> Bundle::seen_items(int32_t user) const {
+  check(user >= 0 && user < users(), "user {} of {}", user, users());
+  const auto at = static_cast<size_t>(user);
+  const auto begin = static_cast<size_t>(seen_.offsets[at]);
+  return seen_.ids.subspan(begin, static_cast<size_t>(seen_.offsets[at + 1]) - begin);
+}
+
+std::unique_ptr<ItemIndex> Bundle::open_index() const {
+  try {
+    const Json& table = manifest_.at("index");
+    return find_index(table.at("name").get<std::string>())
+        .load(folder_ / kIndexFile, item_vectors_, vector_dim(), table.at("options"));
+  } catch (const nlohmann::json::exception& error) {
+    fail<DataError>("{}: {}", (folder_ / kManifestFile).string(), error.what());
+  }
+}
+
+}  // namespace retort

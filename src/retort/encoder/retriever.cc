@@ -1,0 +1,99 @@
+#include "retort/encoder/retriever.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "retort/common/error.h"
+#include "retort/encoder/features.h"
+
+namespace retort {
+
+Json to_json(const Retrieval& retrieval) {
+  Json items = Json::array();
+  for (const Retrieval::Item& item : retrieval.items)
+    items.push_back({{"id", item.id}, {"score", item.score}});
+  return {{"version", retrieval.version}, {"items", items}};
+}
+
+Retriever::Retriever(const Bundle& bundle)
+    : bundle_(bundle), encoder_(bundle.spec(), bundle.weights()), index_(bundle.open_index()) {}
+
+std::vector<float> Retriever::encode(const SideBatch& users) const {
+  const int64_t width = encoder_.dim(), dim = bundle_.vector_dim();
+  std::vector<float> vectors(static_cast<size_t>(users.rows * width));
+  encoder_.encode_users(users, vectors);
+  if (dim == width) return vectors;
+  std::vector<float> longer(static_cast<size_t>(users.rows * dim), 1.0f);
+  for (int64_t row = 0; row < users.rows; ++row)
+    std::copy_n(vectors.data() + row * width, width, longer.data() + row * dim);
+  return longer;
+}
+
+Retrieval Retriever::retrieve(std::string_view user, const RetrieveOptions& options) const {
+  const auto found = bundle_.find_user(user);
+  if (!found)
+    fail<DataError>("user '{}' is not in {}; describe a new user with --features FILE.json", user,
+                    bundle_.folder().string());
+  const int32_t row = *found;
+  const std::vector<float> query = encode(bundle_.user_features(std::span(&row, 1)));
+  return search(query, bundle_.seen_items(row), options);
+}
+
+Retrieval Retriever::retrieve(const Json& features, const RetrieveOptions& options) const {
+  const RawUser user = raw_user(bundle_, features);
+  return search(encode(user.features), user.seen, options);
+}
+
+Retrieval Retriever::search(std::span<const float> query, std::span<const int32_t> seen,
+                            const RetrieveOptions& options) const {
+  if (options.k < 1) fail<ConfigError>("k = {}: at least one item must be asked for", options.k);
+  ItemFilter filter;
+  if (!options.where.empty()) filter = filter_items(options.where, bundle_.attributes());
+  const bool excludes = (options.exclude_seen && !seen.empty()) || !options.exclude.empty();
+  if (excludes && filter.bits.empty()) filter = ItemFilter::all(bundle_.items());
+  if (options.exclude_seen)
+    for (const int32_t item : seen) filter.forbid(item);
+  for (const std::string& key : options.exclude)
+    if (const auto item = bundle_.find_item(key)) filter.forbid(*item);
+
+  std::vector<SearchHit> hits;
+  if (options.prefer_alive && !bundle_.alive().bits.empty()) {
+    ItemFilter alive = filter;
+    alive.intersect(bundle_.alive());
+    hits = index_->search(query, options.k, alive);
+    if (filter.bits.empty()) filter = ItemFilter::all(bundle_.items());
+    bundle_.alive().each(0, bundle_.items(), [&](int32_t item) { filter.forbid(item); });
+  }
+  const auto missing = options.k - static_cast<int32_t>(hits.size());
+  if (missing > 0) {
+    const std::vector<SearchHit> others = index_->search(query, missing, filter);
+    hits.insert(hits.end(), others.begin(), others.end());
+    std::sort(hits.begin(), hits.end(), ranks_before);
+  }
+  Retrieval retrieval{bundle_.version(), {}};
+  for (const SearchHit& hit : hits)
+    retrieval.items.push_back({std::string(bundle_.item_keys()[hit.item]), hit.score});
+  return retrieval;
+}
+
+VectorSource user_vectors(const Bundle& bundle, const Retriever& retriever) {
+  return {bundle.user_keys(), bundle.vector_dim(),
+          [&bundle, &retriever](int64_t begin, int64_t end, std::span<float> out) {
+            std::vector<int32_t> rows(static_cast<size_t>(end - begin));
+            std::iota(rows.begin(), rows.end(), static_cast<int32_t>(begin));
+            const std::vector<float> vectors = retriever.encode(bundle.user_features(rows));
+            std::copy(vectors.begin(), vectors.end(), out.begin());
+          }};
+}
+
+VectorSource item_vectors(const Bundle& bundle) {
+  return {bundle.item_keys(), bundle.vector_dim(),
+          [&bundle](int64_t begin, int64_t end, std::span<float> out) {
+            const int64_t dim = bundle.vector_dim();
+            const auto rows = bundle.item_vectors().subspan(
+                static_cast<size_t>(begin * dim), static_cast<size_t>((end - begin) * dim));
+            std::copy(rows.begin(), rows.end(), out.begin());
+          }};
+}
+
+}  // namespace retort

@@ -1,0 +1,70 @@
+// From a user to the best items: features, tower, index, filters. What `retort retrieve` and the
+// server run, without torch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "retort/bundle/bundle.h"
+#include "retort/bundle/export.h"
+#include "retort/common/json.h"
+#include "retort/encoder/tower_encoder.h"
+
+namespace retort {
+
+struct RetrieveOptions {
+  int32_t k = 100;
+  bool exclude_seen = false;         // items the user clicked before the bundle's moment
+  std::string where;                 // condition on item attributes, see index/filter.h; "" = all
+  std::vector<std::string> exclude;  // item keys; unknown ones exclude nothing
+  /// Where the bundle knows which items are alive, they come first and others only fill up to k;
+  /// false: all items alike.
+  bool prefer_alive = true;
+};
+
+struct Retrieval {
+  struct Item {
+    std::string id;
+    float score = 0;
+  };
+  int64_t version = 0;
+  std::vector<Item> items;  // best first, ties by position in the catalogue
+};
+/// {"version", "items": [{"id", "score"}]}
+Json to_json(const Retrieval& retrieval);
+
+/// Thread-safe.
+class Retriever {
+ public:
+  /// Loads towers and index; `bundle` must outlive the retriever. Throws DataError.
+  explicit Retriever(const Bundle& bundle);
+
+  /// The k best allowed items: as many as there are, if fewer than k. Throws DataError for a user
+  /// who is not in the bundle, ConfigError for a wrong condition or k < 1.
+  Retrieval retrieve(std::string_view user, const RetrieveOptions& options) const;
+  /// The same for a user described by raw features, see encoder/features.h; with exclude_seen the
+  /// items of their sequences are left out.
+  Retrieval retrieve(const Json& features, const RetrieveOptions& options) const;
+
+  /// Vectors as the index compares them, [users, bundle.vector_dim()].
+  std::vector<float> encode(const SideBatch& users) const;
+  const TowerEncoder& encoder() const { return encoder_; }
+
+ private:
+  Retrieval search(std::span<const float> query, std::span<const int32_t> seen,
+                   const RetrieveOptions& options) const;
+  const Bundle& bundle_;
+  TowerEncoder encoder_;
+  std::unique_ptr<ItemIndex> index_;
+};
+
+/// All users' vectors (computed block by block) or items' vectors, for export_vectors. What they
+/// refer to must outlive them.
+VectorSource user_vectors(const Bundle& bundle, const Retriever& retriever);
+VectorSource item_vectors(const Bundle& bundle);
+
+}  // namespace retort

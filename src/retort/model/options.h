@@ -1,4 +1,6 @@
-// The recipe's tables [student] and [teacher], and the inputs that they ask for.
+// The recipe's tables [student] and [teacher], and the inputs that they ask for: a row of [R, width]
+// numbers for each row of a side.
+// Source: default sizes of DMTL sec. 3.1.4; initial deviation of methods A6.
 #pragma once
 
 #include <cstdint>

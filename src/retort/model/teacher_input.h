@@ -15,7 +15,7 @@ class TeacherInput {
   /// Registers the tables below `model`. Throws ConfigError if no feature is left.
   TeacherInput(torch::nn::Module& model, const Schema& schema, const FeatureOptions& options);
   /// User features are looked up once a row of `batch.users`, then spread to their rows.
-  /// @return [R, width()]
+  /// @return x, [R, width]
   torch::Tensor forward(const TensorBatch& batch);
   int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
 

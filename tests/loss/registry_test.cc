@@ -1,0 +1,76 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "retort/common/error.h"
+#include "retort/loss/losses.h"
+
+namespace retort {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+template <class Action>
+std::string config_error(Action action) {
+  try {
+    action();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
+  LossInputs inputs;
+  inputs.student = torch::tensor({0.2F, -0.4F, 1.F}).set_requires_grad(true);
+  inputs.teacher_click = torch::tensor({0.5F, 0.1F, -1.F});
+  inputs.teacher_read = torch::tensor({-0.5F, -1.F, -2.F});
+  inputs.click = torch::tensor({1.F, 0.F, 1.F});
+  inputs.read = torch::tensor({1.F, 0.F, 0.F});
+  inputs.seconds = torch::tensor({70.F, 0.F, 3.F});
+  EXPECT_EQ(losses().size(), 4U);
+  for (const LossEntry& entry : losses()) {
+    EXPECT_FALSE(entry.summary.empty());
+    EXPECT_FALSE(entry.source.empty());
+    Json term{{"loss", entry.name}, {"weight", 1.0}};
+    if (entry.name == "bce") term["label"] = "click";
+    const torch::Tensor value = make_loss(std::string(entry.name), term)(inputs);
+    EXPECT_EQ(value.dim(), 0) << entry.name;
+    inputs.student.mutable_grad().reset();
+    value.backward();
+    EXPECT_GT(inputs.student.grad().abs().sum().item<double>(), 0) << entry.name;
+  }
+}
+
+TEST(Losses, UnknownNamesAndKeysAreNamedWithTheNearest) {
+  EXPECT_THAT(
+      config_error([] { make_loss("kl_bernouli", {}); }),
+      AllOf(HasSubstr("kl_bernouli"), HasSubstr("did you mean 'kl_bernoulli'"), HasSubstr("bce")));
+  EXPECT_THAT(config_error([] {
+                make_loss("bce", {{"label", "click"}, {"onn", "student"}});
+              }),
+              AllOf(HasSubstr("terms.onn"), HasSubstr("'on'")));
+  EXPECT_THAT(config_error([] {
+                make_loss("bce", {{"label", "seconds"}});
+              }),
+              HasSubstr("terms.label"));
+  EXPECT_THAT(config_error([] { make_loss("bce", Json::object()); }), HasSubstr("terms.label"));
+  EXPECT_THAT(config_error([] {
+                make_loss("squared", {{"transform", "sqrt"}});
+              }),
+              HasSubstr("terms.transform"));
+}
+
+TEST(Losses, AMissingHeadIsNamedWithARemedy) {
+  LossInputs inputs;
+  inputs.student = torch::zeros({2});
+  const Loss kl = make_loss("kl_bernoulli", {{"target", "click"}});
+  EXPECT_THAT(config_error([&] { kl(inputs); }),
+              AllOf(HasSubstr("kl_bernoulli"), HasSubstr("teacher_click"), HasSubstr("[teacher]")));
+  inputs.click = torch::zeros({3});
+  const Loss bce = make_loss("bce", {{"label", "click"}});
+  EXPECT_THROW(bce(inputs), ArgumentError);
+}
+
+}  // namespace
+}  // namespace retort

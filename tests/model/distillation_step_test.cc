@@ -1,0 +1,105 @@
+// The whole step of DMTL: who receives which gradient.
+#include "small_world.h"
+#include <gtest/gtest.h>
+
+#include "retort/loss/bce.h"
+#include "retort/loss/distillation.h"
+#include "retort/model/models.h"
+#include "retort/nn/optimizer.h"
+
+namespace retort {
+namespace {
+
+const Json kStudent =
+    Json::parse(R"({"embedding": 3, "user_layers": [8, 4], "item_layers": [8, 4]})");
+const Json kTeacher =
+    Json::parse(R"({"embedding": 3, "expert_layers": [5, 4], "tower_layers": [3]})");
+
+struct Models {
+  std::shared_ptr<CandidateModel> student =
+      make_candidate_model(small_schema(), kStudent, Rng(1, "student"));
+  std::shared_ptr<RankingModel> teacher =
+      make_ranking_model(small_schema(), kTeacher, Rng(1, "teacher"));
+};
+
+/// Whether any gradient has reached a model.
+bool touched(torch::nn::Module& model) {
+  for (const torch::Tensor& parameter : model.parameters())
+    if (parameter.grad().defined()) return true;
+  for (auto& [name, table] : embedding_tables(model))
+    if (!table->pending.empty()) return true;
+  return false;
+}
+
+TEST(DistillationStep, TheStudentsLossGivesTheTeacherNoGradient) {
+  for (const bool literal : {false, true}) {
+    Models models;
+    const TensorBatch batch = small_batch();
+    const torch::Tensor l = models.teacher->score(batch).read;
+    const torch::Tensor s = models.student->score(batch);
+    (literal ? chi2_literal(l, s) : kl_bernoulli(l, s)).backward();
+    EXPECT_TRUE(touched(*models.student));
+    EXPECT_FALSE(touched(*models.teacher));
+  }
+}
+
+TEST(DistillationStep, TheTeachersLossGivesTheStudentNoGradient) {
+  Models models;
+  const TensorBatch batch = small_batch();
+  const TaskLogits logits = models.teacher->score(batch);
+  EXPECT_TRUE(models.student->score(batch).requires_grad());
+  (bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click))
+      .backward();
+  EXPECT_TRUE(touched(*models.teacher));
+  EXPECT_FALSE(touched(*models.student));
+}
+
+TEST(DistillationStep, TheTeachersPathDoesNotDependOnTheStudent) {
+  const TensorBatch batch = small_batch();
+  const auto train = [&](bool with_student) {
+    Models models;
+    OptimizerOptions options;
+    options.clip_norm = 0.5;
+    Optimizer teacher(options, *models.teacher), student(options, *models.student);
+    for (int step = 0; step < 10; ++step) {
+      const TaskLogits logits = models.teacher->score(batch);
+      torch::Tensor loss =
+          bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click);
+      if (with_student) loss = loss + kl_bernoulli(logits.read, models.student->score(batch));
+      loss.backward();
+      teacher.step();
+      if (with_student) student.step();
+    }
+    std::map<std::string, torch::Tensor> weights;
+    for (const auto& [name, tensor] : named_weights(*models.teacher))
+      weights[name] = tensor.clone();
+    return weights;
+  };
+  const auto alone = train(false), together = train(true);
+  for (const auto& [name, tensor] : alone)
+    EXPECT_TRUE(torch::equal(tensor, together.at(name))) << name;
+}
+
+TEST(DistillationStep, TheStudentReachesItsTeachersProbabilities) {
+  Models models;
+  const TensorBatch batch = small_batch();
+  torch::Tensor target;
+  {
+    const torch::NoGradGuard no_grad;
+    target = models.teacher->score(batch).read;
+  }
+  OptimizerOptions options;
+  options.learning_rate = 0.02;
+  Optimizer optimizer(options, *models.student);
+  const double before = kl_bernoulli(target, models.student->score(batch)).item<double>();
+  for (int step = 0; step < 200; ++step) {
+    kl_bernoulli(target, models.student->score(batch)).backward();
+    optimizer.step();
+  }
+  const double after = kl_bernoulli(target, models.student->score(batch)).item<double>();
+  EXPECT_GT(before, 0.01);
+  EXPECT_LT(after, 1e-4);
+}
+
+}  // namespace
+}  // namespace retort

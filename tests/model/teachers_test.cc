@@ -1,0 +1,158 @@
+#include "small_world.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "retort/common/file.h"
+#include "retort/loss/bce.h"
+#include "retort/model/mmoe.h"
+#include "retort/model/single.h"
+#include "retort/nn/optimizer.h"
+
+namespace retort {
+namespace {
+
+const Json kSmall =
+    Json::parse(R"({"embedding": 3, "experts": 2, "expert_layers": [5, 4], "tower_layers": [3]})");
+
+/// A number, a list or a list of lists of the golden file as a tensor.
+torch::Tensor tensor_of(const Json& json) {
+  if (!json.at(0).is_array())
+    return torch::tensor(json.get<std::vector<double>>(), torch::kFloat64);
+  std::vector<torch::Tensor> rows;
+  for (const Json& row : json) rows.push_back(tensor_of(row));
+  return torch::stack(rows);
+}
+
+std::vector<float> flat(const Json& json) {
+  const torch::Tensor values = tensor_of(json).to(torch::kFloat32).flatten();
+  return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
+}
+
+TensorBatch golden_batch(const Json& golden) {
+  using Lists = std::vector<std::vector<int32_t>>;
+  const auto ids = [&](const char* name) { return golden["ids"][name].get<Lists>(); };
+  Batch batch;
+  batch.user_of_row = golden["user_of_row"].get<std::vector<int32_t>>();
+  const auto rows = static_cast<int64_t>(batch.user_of_row.size());
+  batch.users = side_batch({ids("user_id"), ids("history")}, flat(golden["dense"]["user"]), 2);
+  batch.items = side_batch({ids("item_id"), ids("tags")}, flat(golden["dense"]["item"]), rows);
+  batch.pairs = side_batch({}, flat(golden["dense"]["pair"]), rows);
+  batch.item.resize(rows);
+  batch.click = flat(golden["click"]);
+  batch.read = flat(golden["read"]);
+  batch.seconds.resize(rows);
+  TensorBatch tensors = to_tensors(batch, kSmallWidths, torch::kCPU);
+  tensors.users.dense = tensor_of(golden["dense"]["user"]);
+  tensors.items.dense = tensor_of(golden["dense"]["item"]);
+  tensors.pairs.dense = tensor_of(golden["dense"]["pair"]);
+  return tensors;
+}
+
+/// The gradient of every tensor by name, tables' made dense.
+std::map<std::string, torch::Tensor> gradients_of(torch::nn::Module& model) {
+  std::map<std::string, torch::Tensor> gradients;
+  for (const auto& item : model.named_parameters()) gradients[item.key()] = item.value().grad();
+  for (auto& [name, table] : embedding_tables(model)) {
+    torch::Tensor sum = torch::zeros_like(table->weight);
+    for (const auto& touched : table->pending) sum.index_add_(0, touched.ids, touched.grads);
+    gradients[name + ".weight"] = sum;
+  }
+  return gradients;
+}
+
+TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
+  const Json golden = Json::parse(read_file(RETORT_TESTS "/model/golden/mmoe.json"));
+  Mmoe model(small_schema(), TeacherOptions::read(kSmall));
+  model.to(torch::kFloat64);
+  std::map<std::string, torch::Tensor> weights;
+  for (const auto& [name, values] : golden["weights"].items()) weights[name] = tensor_of(values);
+  load_weights(model, weights);
+  const TensorBatch batch = golden_batch(golden);
+  const TaskLogits logits = model.score(batch);
+  const auto near = [](const torch::Tensor& left, const torch::Tensor& right) {
+    return torch::allclose(left, right, 1e-10, 1e-12);
+  };
+  EXPECT_TRUE(near(logits.click, tensor_of(golden["logit_click"])));
+  EXPECT_TRUE(near(logits.read_given_click, tensor_of(golden["logit_read_given_click"])));
+  EXPECT_TRUE(near(torch::sigmoid(logits.read), tensor_of(golden["p_read"])));
+  const torch::Tensor read_loss = bce_with_logits(logits.read, batch.read);
+  const torch::Tensor click_loss = bce_with_logits(logits.click, batch.click);
+  EXPECT_NEAR(read_loss.item<double>(), golden["loss_read"].get<double>(), 1e-10);
+  EXPECT_NEAR(click_loss.item<double>(), golden["loss_click"].get<double>(), 1e-10);
+  (read_loss + click_loss).backward();
+  const auto gradients = gradients_of(model);
+  ASSERT_EQ(gradients.size(), golden["gradients"].size());
+  for (const auto& [name, values] : golden["gradients"].items())
+    // 1e-8: the mean's 1 / count of a bag is kept in float32.
+    EXPECT_TRUE(torch::allclose(gradients.at(name), tensor_of(values), 1e-6, 1e-8)) << name;
+}
+
+TEST(Mmoe, ReadIsNeverLikelierThanClickOrReadGivenClick) {
+  auto model = make_ranking_model(small_schema(), kSmall, Rng(1, "init"));
+  const TaskLogits logits = model->score(small_batch());
+  EXPECT_EQ(logits.read.sizes(), (std::vector<int64_t>{6}));
+  EXPECT_TRUE(
+      (logits.read <= torch::minimum(logits.click, logits.read_given_click)).all().item<bool>());
+}
+
+TEST(Mmoe, EveryNameBeginsWithTeacherAndGatesHaveNoBias) {
+  auto model = make_ranking_model(small_schema(), kSmall, Rng(1, "init"));
+  const auto weights = named_weights(*model);
+  for (const auto& [name, tensor] : weights) EXPECT_TRUE(name.starts_with("teacher.")) << name;
+  EXPECT_TRUE(weights.contains("teacher.gate_click.weight"));
+  EXPECT_FALSE(weights.contains("teacher.gate_click.bias"));
+  EXPECT_EQ(weights.at("teacher.expert1.layer0.weight").size(1), 4 * 3 + 1 + 2 + 1);
+  EXPECT_EQ(weights.at("teacher.tower_read.layer1.weight").sizes(), (std::vector<int64_t>{1, 3}));
+}
+
+TEST(Single, HasOneHeadAndPaperSizesByDefault) {
+  auto model = make_ranking_model(small_schema(), {{"kind", "single"}}, Rng(1, "init"));
+  const TaskLogits logits = model->score(small_batch());
+  EXPECT_FALSE(logits.click.defined());
+  EXPECT_FALSE(logits.read_given_click.defined());
+  EXPECT_EQ(logits.read.sizes(), (std::vector<int64_t>{6}));
+  const auto weights = named_weights(*model);
+  EXPECT_EQ(weights.at("teacher.expert0.layer0.weight").size(0), 1024);
+  EXPECT_EQ(weights.at("teacher.expert0.layer2.weight").sizes(), (std::vector<int64_t>{256, 512}));
+  EXPECT_EQ(weights.at("teacher.tower_read.layer2.weight").sizes(), (std::vector<int64_t>{1, 256}));
+}
+
+TEST(Teachers, OverfitOneBatch) {
+  for (const char* kind : {"mmoe", "single"}) {
+    Json table = kSmall;
+    table["kind"] = kind;
+    auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    OptimizerOptions options;
+    options.learning_rate = 0.02;
+    Optimizer optimizer(options, *model);
+    const TensorBatch batch = small_batch();
+    double loss = 0;
+    for (int step = 0; step < 300; ++step) {
+      const TaskLogits logits = model->score(batch);
+      torch::Tensor value = bce_with_logits(logits.read, batch.read);
+      if (logits.click.defined()) value = value + bce_with_logits(logits.click, batch.click);
+      value.backward();
+      optimizer.step();
+      loss = value.item<double>();
+    }
+    EXPECT_LT(loss, 0.02) << kind;
+  }
+}
+
+TEST(Teachers, AreSavedAndLoadedWithEqualScores) {
+  for (const char* kind : {"mmoe", "single"}) {
+    Json table = kSmall;
+    table["kind"] = kind;
+    auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    auto other = make_ranking_model(small_schema(), table, Rng(2, "init"));
+    const TensorBatch batch = small_batch();
+    EXPECT_FALSE(torch::equal(model->score(batch).read, other->score(batch).read));
+    std::map<std::string, torch::Tensor> saved;
+    for (const auto& [name, tensor] : named_weights(*model)) saved[name] = tensor.clone();
+    load_weights(*other, saved);
+    EXPECT_TRUE(torch::equal(model->score(batch).read, other->score(batch).read));
+  }
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,263 @@
+#include "retort/nn/optimizer.h"
+
+#include "tables.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "retort/common/error.h"
+#include "retort/nn/adam.h"
+#include "retort/nn/mlp.h"
+
+namespace retort {
+namespace {
+
+using testing::HasSubstr;
+
+/// A table and a small MLP on it, with a loss that makes gradients for both.
+struct Net : torch::nn::Module {
+  explicit Net(uint64_t seed = 1) : mlp(MlpOptions{.input = 3, .layers = {4, 1}}) {
+    register_module("mlp", mlp);
+    register_module("id", table);
+    mlp->initialise(Rng(seed, "init"), "mlp");
+    initialise_tables(*this, Rng(seed, "init"), 1);
+  }
+  torch::Tensor loss(const SparseTensor& column) {
+    return (mlp->forward(table->lookup(column, "sum")) - 1).square().mean();
+  }
+  Mlp mlp;
+  EmbeddingTable table{6, 3, "id"};
+};
+
+OptimizerOptions fast() {
+  OptimizerOptions options;
+  options.learning_rate = 0.05;
+  return options;
+}
+
+TEST(Optimizer, EqualsTorchAdamWOnDenseParametersAndOnTablesTouchedEverywhere) {
+  Net net;
+  OptimizerOptions options = fast();
+  options.weight_decay = options.embedding_weight_decay = 0.1;
+  Optimizer optimizer(options, net);
+  // The twin: dense tensors throughout, decay on all but biases, libtorch's own optimizer.
+  std::vector<torch::Tensor> decayed, plain;
+  const auto twin = [&](const torch::Tensor& of, std::vector<torch::Tensor>& group) {
+    group.push_back(of.detach().clone().set_requires_grad(true));
+    return group.back();
+  };
+  torch::Tensor w0 = twin(net.mlp->layers[0]->weight, decayed);
+  torch::Tensor w1 = twin(net.mlp->layers[1]->weight, decayed);
+  torch::Tensor e = twin(net.table->weight, decayed);
+  torch::Tensor b0 = twin(net.mlp->layers[0]->bias, plain);
+  torch::Tensor b1 = twin(net.mlp->layers[1]->bias, plain);
+  torch::optim::AdamW first(decayed, torch::optim::AdamWOptions(0.05).weight_decay(0.1));
+  torch::optim::AdamW second(plain, torch::optim::AdamWOptions(0.05).weight_decay(0));
+  const SparseTensor column = column_of({{0, 1}, {2}, {3, 3}, {4, 5}});
+  for (int step = 0; step < 25; ++step) {
+    net.loss(column).backward();
+    optimizer.step();
+    first.zero_grad();
+    second.zero_grad();
+    const torch::Tensor x = torch::stack({e[0] + e[1], e[2], 2 * e[3], e[4] + e[5]});
+    const torch::Tensor h = torch::relu(torch::addmm(b0, x, w0.t()));
+    (torch::addmm(b1, h, w1.t()) - 1).square().mean().backward();
+    first.step();
+    second.step();
+  }
+  EXPECT_EQ(optimizer.steps(), 25);
+  EXPECT_TRUE(torch::allclose(net.mlp->layers[0]->weight, w0, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(net.mlp->layers[1]->bias, b1, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(net.table->weight, e, 1e-4, 1e-5));
+}
+
+TEST(Optimizer, LeavesUntouchedRowsAndTheirMomentsAlone) {
+  Net net;
+  OptimizerOptions options = fast();
+  options.embedding_weight_decay = 0.5;
+  Optimizer optimizer(options, net);
+  net.loss(column_of({{0}, {1}})).backward();
+  optimizer.step();
+  const torch::Tensor before = net.table->weight.clone();
+  const torch::Tensor m_before = optimizer.state().at("id.weight.m").clone();
+  net.loss(column_of({{1}, {4}})).backward();
+  optimizer.step();
+  const torch::Tensor moved = (net.table->weight != before).any(1);
+  EXPECT_TRUE(torch::equal(moved, torch::tensor({false, true, false, false, true, false})));
+  EXPECT_TRUE(torch::equal(optimizer.state().at("id.weight.m")[0], m_before[0]));
+}
+
+TEST(Optimizer, MergesEqualIdsBeforeTheStep) {
+  // Two lookups of one row must move it as one gradient that is their sum: the first step of Adam
+  // is lr * sign(sum), here against +3 - 1.
+  EmbeddingTable table(2, 1, "id");
+  struct Holder : torch::nn::Module {
+  } holder;
+  holder.register_module("id", table);
+  Optimizer optimizer(fast(), holder);
+  (3 * table->lookup(column_of({{1}}), "sum") - table->lookup(column_of({{1}}), "sum"))
+      .sum()
+      .backward();
+  ASSERT_EQ(table->pending.size(), 2U);
+  optimizer.step();
+  EXPECT_NEAR(table->weight[1].item<double>(), -0.05, 1e-6);
+  EXPECT_NEAR(optimizer.state().at("id.weight.m")[1].item<double>(), 0.1 * 2, 1e-6);
+  EXPECT_TRUE(table->pending.empty());
+}
+
+TEST(Adam, FusedLoopsEqualLibtorchOperations) {
+  torch::manual_seed(2);
+  const AdamStep step{
+      .learning_rate = 0.02, .correction1 = 0.19, .correction2 = 0.002, .decay = 0.3, .scale = 0.5};
+  const torch::Tensor value = torch::randn({5, 7}), grad = torch::randn({5, 7});
+  const torch::Tensor m = torch::randn({5, 7}), v = torch::rand({5, 7});
+  const auto copies = [&] { return std::vector{value.clone(), m.clone(), v.clone()}; };
+  const auto expect_equal = [](const auto& left, const auto& right) {
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(torch::allclose(left[i], right[i], 1e-5, 1e-6)) << i;
+  };
+  auto fused = copies(), ops = copies();
+  adam_update(fused[0], grad, fused[1], fused[2], step);
+  adam_update_by_ops(ops[0], grad, ops[1], ops[2], step);
+  expect_equal(fused, ops);
+  EXPECT_FALSE(torch::allclose(fused[0], value));
+
+  const RowGradients rows{torch::tensor({4, 1}, torch::kInt64), torch::randn({2, 7}), true};
+  fused = copies(), ops = copies();
+  adam_update_rows(fused[0], rows, fused[1], fused[2], step);
+  adam_update_rows_by_ops(ops[0], rows, ops[1], ops[2], step);
+  expect_equal(fused, ops);
+  EXPECT_TRUE(torch::equal(fused[0][0], value[0]));
+}
+
+TEST(Optimizer, ClipsTheGlobalNormOfDenseGradients) {
+  struct Pair : torch::nn::Module {
+    torch::Tensor a = register_parameter("a", torch::zeros({2}));
+    torch::Tensor b = register_parameter("b", torch::zeros({1}));
+  };
+  const auto first_moment = [](double clip) {
+    Pair pair;
+    OptimizerOptions options;
+    options.clip_norm = clip;
+    Optimizer optimizer(options, pair);
+    (pair.a * torch::tensor({3.F, 4.F})).sum().add(12 * pair.b.sum()).backward();  // norm 13
+    optimizer.step();
+    if (clip > 0) EXPECT_NEAR(optimizer.gradient_norm(), 13, 1e-9);
+    return optimizer.state().at("b.m").item<double>();
+  };
+  EXPECT_NEAR(first_moment(0), 0.1 * 12, 1e-6);
+  EXPECT_NEAR(first_moment(20), 0.1 * 12, 1e-6);
+  EXPECT_NEAR(first_moment(6.5), 0.1 * 6, 1e-6);
+}
+
+TEST(LearningRate, FollowsTheTableOfWarmUpAndDecay) {
+  OptimizerOptions options;
+  options.learning_rate = 1;
+  options.warmup_steps = 4;
+  const auto rates = [&](std::vector<int64_t> steps) {
+    std::vector<double> out;
+    for (const int64_t step : steps) out.push_back(learning_rate_at(options, step, 14));
+    return out;
+  };
+  using testing::DoubleNear;
+  using testing::ElementsAre;
+  const auto near = [](double x) { return DoubleNear(x, 1e-12); };
+  EXPECT_THAT(rates({1, 2, 4, 5, 99}), ElementsAre(near(.25), near(.5), near(1), near(1), near(1)));
+  options.decay = "linear";
+  EXPECT_THAT(rates({2, 5, 10, 14, 15, 99}),
+              ElementsAre(near(.5), near(1), near(.5), near(.1), near(0), near(0)));
+  options.decay = "cosine";
+  EXPECT_THAT(rates({2, 5, 10, 15}), ElementsAre(near(.5), near(1), near(.5), near(0)));
+}
+
+TEST(Optimizer, ResumesBitByBit) {
+  const std::vector<SparseTensor> columns{column_of({{0, 1}, {2}}), column_of({{3}, {5}, {1}}),
+                                          column_of({{4, 4, 2}})};
+  OptimizerOptions options = fast();
+  options.warmup_steps = 3;
+  options.decay = "cosine";
+  options.clip_norm = 0.5;
+  const auto train = [&](Net& net, Optimizer& optimizer, int from, int to) {
+    for (int step = from; step < to; ++step) {
+      net.loss(columns[step % 3]).backward();
+      optimizer.step();
+    }
+  };
+  Net whole;
+  Optimizer optimizer(options, whole, 12);
+  train(whole, optimizer, 0, 5);
+  std::map<std::string, torch::Tensor> state;
+  for (const auto& [name, tensor] : optimizer.state()) state[name] = tensor.clone();
+  Net resumed(99);
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& item : whole.named_parameters())
+      resumed.named_parameters()[item.key()].copy_(item.value());
+    resumed.table->weight.copy_(whole.table->weight);
+  }
+  Optimizer second(options, resumed, 12);
+  second.load_state(state);
+  train(whole, optimizer, 5, 12);
+  train(resumed, second, 5, 12);
+  for (const auto& item : whole.named_parameters())
+    EXPECT_TRUE(torch::equal(item.value(), resumed.named_parameters()[item.key()])) << item.key();
+  EXPECT_TRUE(torch::equal(whole.table->weight, resumed.table->weight));
+  EXPECT_EQ(second.steps(), 12);
+}
+
+TEST(Optimizer, RefusesAStateOfAnotherModelNamingTheEntry) {
+  Net net;
+  Optimizer optimizer(fast(), net);
+  const auto refused = [&](auto change, const char* name) {
+    auto state = optimizer.state();
+    change(state);
+    try {
+      optimizer.load_state(state);
+      FAIL() << name;
+    } catch (const DataError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(name));
+    }
+  };
+  refused([](auto& s) { s.erase("id.weight.v"); }, "id.weight.v");
+  refused([](auto& s) { s["other.m"] = torch::zeros({1}); }, "other.m");
+  refused([](auto& s) { s["mlp.layer0.bias.m"] = torch::zeros({9}); }, "mlp.layer0.bias.m");
+  refused([](auto& s) { s["step"] = torch::zeros({1}); }, "step");
+}
+
+TEST(Optimizer, DropsGradientsWithoutAStep) {
+  Net net;
+  Optimizer optimizer(fast(), net);
+  const torch::Tensor before = net.table->weight.clone();
+  net.loss(column_of({{1}})).backward();
+  optimizer.zero_grad();
+  optimizer.step();
+  EXPECT_TRUE(torch::equal(net.table->weight, before));
+  EXPECT_EQ(optimizer.state().at("mlp.layer0.weight.m").abs().max().item<double>(), 0);
+}
+
+TEST(OptimizerOptions, ReadsItsTableAndNamesWhatIsWrong) {
+  const auto read = [](const char* json) { return OptimizerOptions::read(Json::parse(json)); };
+  EXPECT_EQ(OptimizerOptions::read(Json()).learning_rate, 1e-3);
+  const OptimizerOptions options =
+      read(R"({"learning_rate": 0.01, "warmup_steps": 7, "decay": "linear", "clip_norm": 2})");
+  EXPECT_EQ(options.learning_rate, 0.01);
+  EXPECT_EQ(options.warmup_steps, 7);
+  EXPECT_EQ(options.clip_norm, 2);
+  const auto error = [&](const char* json) -> std::string {
+    try {
+      read(json);
+    } catch (const ConfigError& caught) {
+      return caught.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(error(R"({"learning_rat": 1})"), HasSubstr("did you mean 'learning_rate'"));
+  EXPECT_THAT(error(R"({"decay": "step"})"), HasSubstr("optimizer.decay"));
+  EXPECT_THAT(error(R"({"learning_rate": 0})"), HasSubstr("optimizer.learning_rate"));
+  EXPECT_THAT(error(R"({"beta2": 1})"), HasSubstr("optimizer.beta2"));
+  Net net;
+  OptimizerOptions decaying = fast();
+  decaying.decay = "linear";
+  EXPECT_THROW(Optimizer(decaying, net), ArgumentError);
+}
+
+}  // namespace
+}  // namespace retort

@@ -30,6 +30,7 @@ struct ContextColumn {
   std::string expression;  // absent in a source: NULL there, but one source must have it
   Kind kind = Kind::kText;
   std::string separator;  // kTexts from a text column
+  int32_t width = 1;      // kNumbers: values a row
 };
 
 struct EventCounts {

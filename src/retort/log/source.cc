@@ -4,6 +4,8 @@
 #include <cctype>
 #include <fstream>
 
+#include <zlib.h>
+
 #include "retort/common/error.h"
 #include "retort/common/text.h"
 
@@ -26,7 +28,7 @@ std::string lower(std::string text) {
 
 std::optional<FileKind> kind_of(const fs::path& path) {
   fs::path name = lower(path.filename().string());
-  if (name.extension() == ".gz" || name.extension() == ".zst") name = name.stem();
+  if (name.extension() == ".gz") name = name.stem();
   const std::string extension = name.extension().string();
   if (extension == ".parquet" || extension == ".pq") return FileKind{Format::kParquet, "", false};
   if (extension == ".csv") return FileKind{Format::kCsv, ",", false};
@@ -98,6 +100,20 @@ FileKind common_kind(const std::vector<fs::path>& files) {
                       files.front().string());
   }
   return *first;
+}
+
+/// DuckDB takes a cut gzip file for a shorter one; this reads it to its checksum.
+void check_gzip(const fs::path& file) {
+  gzFile stream = gzopen(file.c_str(), "rb");
+  if (stream == nullptr) fail<IoError>("{}: cannot open: {}", file.string(), errno_text());
+  std::vector<char> buffer(1 << 20);
+  int got = 1;
+  while (got > 0) got = gzread(stream, buffer.data(), static_cast<unsigned>(buffer.size()));
+  const bool compressed = gzdirect(stream) == 0;
+  const bool closed = gzclose(stream) == Z_OK;  // tells of a stream that ends too early
+  const bool whole = got == 0 && compressed && closed;
+  if (!whole)
+    fail<DataError>("{}: truncated, damaged or no gzip file; copy it again", file.string());
 }
 
 std::string sql_list(const std::vector<fs::path>& files) {
@@ -278,13 +294,43 @@ std::string json_lines(const std::vector<fs::path>& files, bool hive, const std:
       sql_list(files), kLines, hive, sql_string(name + "_errors"), sql_string(name + "_scans"));
 }
 
-/// One column of a JSON object: scalars as text, lists of the types found in the log, objects as
-/// JSON for expressions.
+/// The structure that fits two rows' values of one key: a list where one of them is a list.
+Json merged(const Json& a, const Json& b) {
+  if (a.is_null() || a == "NULL") return b;
+  if (b.is_null() || b == "NULL") return a;
+  if (a.is_array() && b.is_array())
+    return Json::array({merged(a.empty() ? Json() : a[0], b.empty() ? Json() : b[0])});
+  if (a.is_array() || b.is_array()) return a.is_array() ? a : b;
+  return a.is_object() ? a : b;
+}
+
+/// The type to read a structure as: lists of texts, anything else inside them as JSON.
+Json readable(const Json& structure) {
+  if (structure.is_array())
+    return Json::array({readable(structure.empty() ? Json() : structure[0])});
+  return structure.is_object() ? "JSON" : "VARCHAR";
+}
+
+/// The keys of all objects of a log with their structures, in order of first appearance.
+Json json_keys(DuckDb& db, const std::string& lines, const std::string& good) {
+  Json keys = Json::object();
+  db.query(fmt::format("SELECT CAST(structure AS VARCHAR) FROM (SELECT json_structure(line) AS "
+                       "structure, min(rowid) AS first FROM {} WHERE {} GROUP BY 1) ORDER BY first",
+                       lines, good),
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row)
+               for (const auto& [key, value] : Json::parse(chunk.text(0, row)).items())
+                 keys[key] = merged(keys.contains(key) ? keys[key] : Json(), value);
+           });
+  return keys;
+}
+
+/// One column of a JSON object: scalars as text, lists as lists of texts, objects as JSON.
 std::string json_column(const std::string& key, const Json& structure) {
   const std::string path = sql_string("$.\"" + key + '"');
   std::string value = "line ->> " + path;
   if (structure.is_array())
-    value = fmt::format("from_json(line -> {}, {})", path, sql_string(structure.dump()));
+    value = fmt::format("from_json(line -> {}, {})", path, sql_string(readable(structure).dump()));
   else if (structure.is_object())
     value = "line -> " + path;
   return fmt::format("({}) AS {}", value, sql_name(key));
@@ -308,12 +354,12 @@ std::string open_json(DuckDb& db, const SourceOptions& options, const std::vecto
               fmt::format("SELECT retort_file AS file, retort_row AS row, 'not_json' AS reason, "
                           "left(line, 200) AS value FROM {} WHERE trim(line) <> '' AND NOT {}",
                           staged_relation(lines), good));
-  const auto structure = db.query_text(fmt::format(
-      "SELECT CAST(json_group_structure(line) AS VARCHAR) FROM {} WHERE {}", lines, good));
-  if (!structure) fail<DataError>("{}: no line is a JSON object", files.front().string());
+  const Json keys = json_keys(db, lines, good);
+  if (keys.empty()) fail<DataError>("{}: no line is a JSON object", files.front().string());
   std::string columns;
-  for (const auto& [key, value] : Json::parse(*structure).items())
-    columns += json_column(key, value) + ", ";
+  for (const auto& [key, value] : keys.items())
+    if (!key.empty() && key.find('"') == std::string::npos)
+      columns += json_column(key, value) + ", ";
   return fmt::format("(SELECT {}* EXCLUDE (line) FROM {} WHERE {})", columns,
                      staged_relation(lines), good);
 }
@@ -401,6 +447,8 @@ Scan open_source(DuckDb& db, const SourceOptions& options, const fs::path& from,
   } else {
     const std::vector<fs::path> files = find_files(db, from / options.path);
     FileKind kind = common_kind(files);
+    for (const fs::path& file : files)
+      if (lower(file.extension().string()) == ".gz") check_gzip(file);
     if (!options.delimiter.empty()) kind.delimiter = options.delimiter;
     if (kind.format == Format::kParquet) {
       scan.relation = open_parquet(files, options.hive);

@@ -1,0 +1,254 @@
+#include "retort/dataset/builder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <set>
+
+#include "retort/common/error.h"
+#include "retort/common/log.h"
+#include "retort/common/progress.h"
+#include "retort/common/text.h"
+#include "retort/dataset/builder_columns.h"
+#include "retort/dataset/builder_features.h"
+#include "retort/dataset/builder_features_store.h"
+#include "retort/dataset/builder_fit.h"
+#include "retort/dataset/builder_tables.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kFormat = 1;
+
+fs::path source_folder(const IngestOptions& options) {
+  if (!options.from.empty()) return options.from;
+  const char* data = std::getenv("RETORT_DATA");
+  return data == nullptr ? fs::path(".") : fs::path(data);
+}
+
+Json to_json(const SplitMade& made) {
+  Json json{{"kind", made.kind}};
+  if (made.valid_from) json["valid_from"] = *made.valid_from;
+  if (made.test_from) json["test_from"] = *made.test_from;
+  json["excludes"] = made.excludes;
+  json["cannot_exclude"] = made.cannot_exclude;
+  return json;
+}
+
+int64_t count(DuckDb& db, const std::string& table) {
+  return db.query_integer("SELECT count(*) FROM " + table).value_or(0);
+}
+
+/// One ingest, step by step; the folder in the making holds the database until `finish`.
+class Builder {
+ public:
+  Builder(const Json& recipe, const IngestOptions& options)
+      : given_(recipe),
+        from_(source_folder(options)),
+        recipe_(read_data_recipe(recipe)),
+        making_(options.out),
+        work_(making_.path() / "work") {
+    if (options.seed) recipe_.protocol.seed = *options.seed;
+    result_.dataset = options.out;
+    fs::create_directories(work_);
+    db_ = std::make_unique<DuckDb>(DuckDbOptions{.database = work_ / "log.duckdb",
+                                                 .memory_limit = recipe_.memory,
+                                                 .temporary_folder = work_ / "spill"});
+  }
+
+  IngestResult build() {
+    const auto begin = std::chrono::steady_clock::now();
+    read_log();
+    make_clicks();
+    write_columns();
+    finish();
+    result_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result_;
+  }
+
+ private:
+  const fs::path& folder() const { return making_.path(); }
+
+  void read_log() {
+    create_reject_table(*db_);
+    tables_.push_back(read_entity_table(*db_, recipe_, Side::kUser, from_));
+    tables_.push_back(read_entity_table(*db_, recipe_, Side::kItem, from_));
+    for (const EntityTable& table : tables_)
+      if (!table.rejected.empty()) result_.table_rejected[table.name] = table.rejected;
+    events_ = map_events(*db_, recipe_.events, recipe_.context, from_, recipe_.max_rejected);
+    result_.rows_read = events_.counts.rows_read;
+    result_.kept = events_.counts.kept;
+    result_.rejected = events_.counts.rejected;
+    if (count(*db_, "rejects") > 0)
+      db_->run(
+          fmt::format("COPY (SELECT file, row, reason, value FROM rejects ORDER BY source, file, "
+                      "row) TO {} (FORMAT parquet)",
+                      sql_string((folder() / "rejects.parquet").string())));
+    check_interrupt("ingest");
+  }
+
+  void make_clicks() {
+    for (const EntityTable& table : tables_) number_entities(*db_, table);
+    result_.users = count(*db_, "users");
+    result_.items = count(*db_, "items");
+    order_clicks(*db_, recipe_);
+    split_ = split_clicks(*db_, recipe_.split, events_.has_time);
+    result_.split = to_json(split_);
+    result_.clicks = count(*db_, "clicks");
+    if (!db_->query_integer("SELECT 1 FROM clicks WHERE split = 0 LIMIT 1"))
+      fail<DataError>("the split leaves no training click of {}: {}", result_.clicks,
+                      result_.split.dump());
+    result_.read_rule = recipe_.read_rule;
+    result_.read_threshold = find_threshold(*db_, recipe_);
+    check_interrupt("ingest");
+  }
+
+  void write_columns() {
+    for (const EntityTable& table : tables_) write_entities(*db_, table, folder());
+    write_clicks(*db_, folder(), result_);
+    if (events_.has_impressions)
+      write_impressions(*db_, folder(), split_, events_.has_time, result_);
+    db_->run("DROP TABLE events");
+    vocabularies_ = write_vocabularies(*db_, recipe_, folder());
+    write_features(*db_, recipe_, vocabularies_, folder());
+    write_timelines();
+  }
+
+  void write_timelines() {
+    write_timeline(*db_, folder(), "user", "clicks c", "c.\"user\"", result_.users, result_);
+    write_timeline(*db_, folder(), "item", "clicks c", "c.item", result_.items, result_);
+    std::set<std::string> done{"user", "item"};
+    for (const FeatureEntry& entry : recipe_.features) {
+      const std::string of = entry.spec().of;
+      if (entry.spec().source != FeatureSource::kAsOf || !done.insert(of).second) continue;
+      const Columns columns(folder());
+      db_->run("CREATE OR REPLACE TABLE key_rows (k INTEGER)");
+      db_->append("key_rows", columns.get<int32_t>("item." + of + ".ids"));
+      const auto named = std::find_if(recipe_.features.begin(), recipe_.features.end(),
+                                      [&](const FeatureEntry& e) { return e.spec().name == of; });
+      write_timeline(*db_, folder(), of, "clicks c JOIN key_rows g ON g.rowid = c.item", "g.k",
+                     vocabularies_.rows.at(named->spec().vocabulary), result_);
+    }
+  }
+
+  /// Closes the database, fits what needs the training rows, writes the manifest and renames.
+  void finish() {
+    db_.reset();
+    fs::remove_all(work_);
+    fit();
+    const Schema schema = make_schema(recipe_.features, vocabularies_.rows);
+    write_manifest(folder(), manifest(schema));
+    making_.commit();
+  }
+
+  void fit() {
+    if (std::none_of(recipe_.features.begin(), recipe_.features.end(),
+                     [](const FeatureEntry& entry) { return entry.to_fit(); }))
+      return;
+    std::vector<FeatureEntry> untransformed = recipe_.features;
+    write_manifest(folder(), manifest(make_schema(untransformed, vocabularies_.rows)));
+    fit_transforms(Dataset(folder()), recipe_.features);
+    fs::remove(folder() / "manifest.json");
+    fs::remove(folder() / "manifest.json.sha256");
+  }
+
+  Json manifest(const Schema& schema) const {
+    Json vocabularies = Json::object();
+    for (const auto& [name, rows] : vocabularies_.rows) {
+      const auto hashed = vocabularies_.hashed.find(name);
+      vocabularies[name] = {
+          {"rows", rows},
+          {"hashed_rows", hashed == vocabularies_.hashed.end() ? 0 : hashed->second}};
+    }
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    Json json{{"format", kFormat},
+              {"kind", "dataset"},
+              {"name", recipe_.name},
+              {"created",
+               format_moment(std::chrono::duration_cast<std::chrono::microseconds>(now).count())},
+              {"has_time", events_.has_time},
+              {"read_rule", result_.read_rule},
+              {"read_threshold", nullptr},
+              {"split", result_.split},
+              {"protocol", to_json(recipe_.protocol)},
+              {"schema", to_json(schema)},
+              {"vocabularies", vocabularies},
+              {"counts", retort::to_json(result_)},
+              {"recipe", given_}};
+    if (result_.read_threshold) json["read_threshold"] = *result_.read_threshold;
+    json["counts"].erase("dataset");
+    json["counts"].erase("seconds");
+    return json;
+  }
+
+  Json given_;
+  fs::path from_;
+  DataRecipe recipe_;
+  FolderInMaking making_;
+  fs::path work_;
+  std::unique_ptr<DuckDb> db_;
+  std::vector<EntityTable> tables_;
+  Events events_;
+  SplitMade split_;
+  VocabularySizes vocabularies_;
+  IngestResult result_;
+};
+
+}  // namespace
+
+IngestResult ingest(const Json& recipe, const IngestOptions& options) {
+  check(!options.out.empty(), "ingest: no folder for the dataset is given");
+  return Builder(recipe, options).build();
+}
+
+Json to_json(const IngestResult& result) {
+  Json json{{"rows_read", result.rows_read}, {"kept", result.kept},
+            {"rejected", Json::object()},    {"dataset", result.dataset.string()},
+            {"users", result.users},         {"items", result.items},
+            {"clicks", result.clicks},       {"impressions", result.impressions},
+            {"reads", result.reads},         {"read_rule", result.read_rule},
+            {"read_threshold", nullptr},     {"clicks_of_split", result.clicks_of_split},
+            {"split", result.split},         {"seconds", result.seconds}};
+  for (const auto& [reason, count] : result.rejected) json["rejected"][reason] = count;
+  if (!result.table_rejected.empty()) json["table_rejected"] = result.table_rejected;
+  if (result.read_threshold) json["read_threshold"] = *result.read_threshold;
+  return json;
+}
+
+std::string describe(const IngestResult& result) {
+  std::string text = fmt::format("{}\n  rows read {}, kept {}", result.dataset.string(),
+                                 with_thousands(result.rows_read), with_thousands(result.kept));
+  const auto list = [](const std::map<std::string, int64_t>& counts) {
+    std::string parts;
+    for (const auto& [reason, count] : counts)
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", reason, with_thousands(count));
+    return parts;
+  };
+  text += fmt::format(", rejected {}", with_thousands(result.rows_read - result.kept));
+  if (!result.rejected.empty()) text += fmt::format(" ({})", list(result.rejected));
+  for (const auto& [table, rejected] : result.table_rejected)
+    text += fmt::format("\n  rejected rows of [{}]: {}", table, list(rejected));
+  if (!result.rejected.empty() || !result.table_rejected.empty())
+    text += "\n  each is listed in rejects.parquet";
+  text += fmt::format("\n  {} users, {} items, {} clicks ({})", with_thousands(result.users),
+                      with_thousands(result.items), with_thousands(result.clicks),
+                      list(result.clicks_of_split));
+  if (result.impressions > 0)
+    text += fmt::format("\n  {} shown articles", with_thousands(result.impressions));
+  text += result.read_threshold
+              ? fmt::format("\n  reads: {} clicks longer than {:g} s ({})",
+                            with_thousands(result.reads), *result.read_threshold, result.read_rule)
+              : "\n  reads: every click counts as read";
+  text += fmt::format("\n  split by {}", result.split.at("kind").get<std::string>());
+  if (result.split.contains("test_from"))
+    text += fmt::format(": valid from {}, test from {}",
+                        format_moment(result.split.at("valid_from").get<int64_t>()),
+                        format_moment(result.split.at("test_from").get<int64_t>()));
+  text += fmt::format("\n  cannot exclude: {}\n  took {}\n",
+                      result.split.at("cannot_exclude").get<std::string>(),
+                      format_seconds(result.seconds));
+  return text;
+}
+
+}  // namespace retort

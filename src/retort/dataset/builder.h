@@ -1,0 +1,46 @@
+// Ingest: reads the logs that a data recipe names and writes a dataset folder, which appears whole
+// or not at all. docs/recipes.md describes the recipe, docs/dataset-format.md the folder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "retort/common/file.h"
+#include "retort/common/json.h"
+
+namespace retort {
+
+struct IngestOptions {
+  fs::path from;                   // where the recipe's paths start; empty: RETORT_DATA, else "."
+  fs::path out;                    // the dataset folder; must not exist
+  std::optional<uint64_t> seed{};  // of the protocol's frozen negatives, instead of the recipe's
+};
+
+struct IngestResult {
+  fs::path dataset;
+  int64_t rows_read = 0;  // rows_read == kept + the sum of `rejected`
+  int64_t kept = 0;
+  std::map<std::string, int64_t> rejected;  // by reason
+  /// Rows of the feature tables "users" and "items" that were left out, by reason.
+  std::map<std::string, std::map<std::string, int64_t>> table_rejected;
+  int64_t users = 0, items = 0, clicks = 0, impressions = 0;
+  std::map<std::string, int64_t> clicks_of_split;  // train, valid, test, history
+  std::string read_rule;                           // "none", "median", "seconds"
+  std::optional<double> read_threshold;            // nullopt for "none"
+  int64_t reads = 0;
+  Json split;  // as in the manifest: kind, valid_from, test_from, excludes, cannot_exclude
+  double seconds = 0;
+};
+
+/// Throws ConfigError on a wrong recipe, DataError on bad data or too many rejects, IoError,
+/// Interrupted; then no dataset folder exists.
+IngestResult ingest(const Json& recipe, const IngestOptions& options);
+
+/// {"rows_read", "kept", "rejected": {REASON: n}, ...}
+Json to_json(const IngestResult& result);
+/// The same for people, several lines.
+std::string describe(const IngestResult& result);
+
+}  // namespace retort

@@ -1,0 +1,299 @@
+#include "retort/dataset/builder_columns.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "retort/common/error.h"
+#include "retort/common/progress.h"
+
+namespace retort {
+namespace {
+
+constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+
+float seconds_of(const ResultChunk& chunk, int column, int64_t row) {
+  return chunk.is_null(column, row) ? kUnknown : static_cast<float>(chunk.number(column, row));
+}
+
+bool is_read(float seconds, const std::optional<double>& threshold) {
+  return !threshold || static_cast<double>(seconds) > *threshold;  // false for NaN
+}
+
+/// SQL for an impression's number: its own if all are whole numbers, else by first appearance.
+std::string number_requests(DuckDb& db) {
+  const auto counts = db.query_integer("SELECT count(request) FROM events WHERE reason IS NULL");
+  if (counts.value_or(0) == 0) return "CAST(-1 AS BIGINT)";
+  const auto texts = db.query_integer(
+      "SELECT count(*) FROM events WHERE reason IS NULL AND request IS NOT NULL AND "
+      "coalesce(TRY_CAST(request AS BIGINT), -1) < 0");
+  if (texts.value_or(0) == 0) return "coalesce(TRY_CAST(e.request AS BIGINT), -1)";
+  db.run(
+      "CREATE TABLE requests AS SELECT request, row_number() OVER (ORDER BY first) - 1 AS number "
+      "FROM (SELECT request, min(rowid) AS first FROM events WHERE reason IS NULL AND request IS "
+      "NOT NULL GROUP BY request)");
+  return "coalesce(q.number, -1)";
+}
+
+bool has_requests_table(DuckDb& db) {
+  return db.query_integer("SELECT 1 FROM duckdb_tables() WHERE table_name = 'requests'")
+      .has_value();
+}
+
+/// Events with the numbers of their users, items and requests.
+std::string numbered_events(DuckDb& db, const std::string& columns) {
+  return fmt::format(
+      "SELECT {} FROM events e JOIN users u ON u.key = e.\"user\" JOIN items i ON "
+      "i.key = e.item {}",
+      columns, has_requests_table(db) ? "LEFT JOIN requests q ON q.request = e.request" : "");
+}
+
+/// The columns of a click as they are written.
+struct ClickWriters {
+  ColumnWriter<int32_t> user, item;
+  ColumnWriter<int64_t> time, request;
+  ColumnWriter<float> seconds;
+  ColumnWriter<uint8_t> read, split;
+  explicit ClickWriters(const fs::path& folder)
+      : user(folder, "clicks.user"),
+        item(folder, "clicks.item"),
+        time(folder, "clicks.time"),
+        request(folder, "clicks.request"),
+        seconds(folder, "clicks.seconds"),
+        read(folder, "clicks.read"),
+        split(folder, "clicks.split") {}
+  void close() {
+    user.close();
+    item.close();
+    time.close();
+    request.close();
+    seconds.close();
+    read.close();
+    split.close();
+  }
+};
+
+void write_by_time(DuckDb& db, const fs::path& folder) {
+  ColumnWriter<int64_t> click(folder, "by_time.click"), time(folder, "by_time.time");
+  db.query("SELECT position, time FROM clicks ORDER BY time, position",
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) {
+               click.push(chunk.integer(0, row));
+               time.push(chunk.integer(1, row));
+             }
+           });
+  click.close();
+  time.close();
+}
+
+}  // namespace
+
+void order_clicks(DuckDb& db, const DataRecipe& recipe) {
+  const std::string request = number_requests(db);
+  std::string columns = fmt::format(
+      "u.id AS \"user\", i.id AS item, e.time, e.seconds, e.split AS fixed, {} AS "
+      "request, e.rowid AS ordinal",
+      request);
+  for (size_t i = 0; i < recipe.context.size(); ++i) columns += fmt::format(", e.c{0} AS c{0}", i);
+  Progress progress("sort clicks", 100, "%");
+  db.run(
+      fmt::format("CREATE TABLE ordered AS {} WHERE e.reason IS NULL AND e.clicked ORDER BY u.id, "
+                  "e.time, e.rowid",
+                  numbered_events(db, columns)),
+      "clicks", &progress);
+  if (db.query_integer("SELECT count(*) FROM ordered").value_or(0) == 0)
+    fail<DataError>("the log holds no clicks: every row has clicked = 0");
+}
+
+std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe) {
+  if (recipe.read_rule == "none") return std::nullopt;
+  if (recipe.read_rule == "seconds") return recipe.read_threshold;
+  const std::string known = " FROM clicks WHERE split = 0 AND seconds IS NOT NULL";
+  const int64_t count = db.query_integer("SELECT count(*)" + known).value_or(0);
+  if (count == 0)
+    fail<ConfigError>(
+        "recipe key 'read.threshold': no training click has seconds, so there is no "
+        "median; write a number of seconds or \"none\"");
+  const int64_t low = (count - 1) / 2, high = count / 2;
+  double low_value = 0, high_value = 0;
+  int64_t before = 0;
+  db.query("SELECT CAST(seconds AS DOUBLE), count(*)" + known + " GROUP BY 1 ORDER BY 1",
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) {
+               const int64_t next = before + chunk.integer(1, row);
+               if (before <= low && low < next) low_value = chunk.number(0, row);
+               if (before <= high && high < next) high_value = chunk.number(0, row);
+               before = next;
+             }
+           });
+  return (low_value + high_value) / 2;
+}
+
+void write_clicks(DuckDb& db, const fs::path& folder, IngestResult& result) {
+  ClickWriters out(folder);
+  std::vector<int64_t> begin(static_cast<size_t>(result.users) + 1, 0);
+  std::vector<int64_t> trained(static_cast<size_t>(result.items), 0);
+  std::vector<int64_t> first(static_cast<size_t>(result.items), INT64_MAX);
+  int64_t position = 0, last_time = 0;
+  int32_t last_user = 0;
+  Progress progress("write clicks", result.clicks, "clicks");
+  const auto write_row = [&](const ResultChunk& chunk, int64_t row) {
+    const auto user = static_cast<int32_t>(chunk.integer(1, row));
+    const auto item = static_cast<int32_t>(chunk.integer(2, row));
+    const int64_t time = chunk.integer(3, row);
+    const float seconds = seconds_of(chunk, 4, row);
+    const auto split = static_cast<uint8_t>(chunk.integer(5, row));
+    const bool read = is_read(seconds, result.read_threshold);
+    check(chunk.integer(0, row) == position && user >= last_user &&
+              (user > last_user || time >= last_time || position == 0),
+          "ingest: click {} came out of order", position);
+    out.user.push(user);
+    out.item.push(item);
+    out.time.push(time);
+    out.seconds.push(seconds);
+    out.split.push(split);
+    out.read.push(read ? 1 : 0);
+    out.request.push(chunk.integer(6, row));
+    ++begin[static_cast<size_t>(user) + 1];
+    trained[static_cast<size_t>(item)] += split == 0 ? 1 : 0;
+    first[static_cast<size_t>(item)] = std::min(first[static_cast<size_t>(item)], time);
+    ++result.clicks_of_split[std::string(name_of(static_cast<Split>(split)))];
+    result.reads += read ? 1 : 0;
+    last_user = user;
+    last_time = time;
+    ++position;
+  };
+  db.query("SELECT position, \"user\", item, time, seconds, split, request FROM clicks",
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) write_row(chunk, row);
+             progress.update(position);
+           });
+  check(position == result.clicks, "ingest: {} of {} clicks were written", position, result.clicks);
+  out.close();
+  for (size_t user = 0; user + 1 < begin.size(); ++user) begin[user + 1] += begin[user];
+  write_column<int64_t>(folder, "users.clicks_begin", begin);
+  write_column<int64_t>(folder, "items.train_clicks", trained);
+  write_column<int64_t>(folder, "items.first_click", first);
+  write_by_time(db, folder);
+}
+
+void write_timeline(DuckDb& db, const fs::path& folder, const std::string& key,
+                    const std::string& source, const std::string& group, int64_t keys,
+                    const IngestResult& result) {
+  const std::string stem = "timeline." + key;
+  ColumnWriter<int64_t> times(folder, stem + ".time");
+  ColumnWriter<int32_t> reads(folder, stem + ".reads");
+  ColumnWriter<double> log_seconds(folder, stem + ".log_seconds");
+  std::vector<int64_t> begin(static_cast<size_t>(keys) + 1, 0);
+  int64_t last = -1, done = 0;
+  int32_t read = 0;
+  double sum = 0;
+  Progress progress("timeline of " + key, result.clicks, "clicks");
+  db.query(fmt::format("SELECT {} AS k, c.time, c.seconds FROM {} ORDER BY k, c.time, c.position",
+                       group, source),
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) {
+               const int64_t at = chunk.integer(0, row);
+               const float seconds = seconds_of(chunk, 2, row);
+               if (at != last) read = 0, sum = 0, last = at;
+               read += is_read(seconds, result.read_threshold) ? 1 : 0;
+               sum += std::isnan(seconds) ? 0.0 : std::log1p(static_cast<double>(seconds));
+               times.push(chunk.integer(1, row));
+               reads.push(read);
+               log_seconds.push(sum);
+               ++begin[static_cast<size_t>(at) + 1];
+             }
+             progress.update(done += chunk.rows());
+           });
+  for (size_t k = 0; k + 1 < begin.size(); ++k) begin[k + 1] += begin[k];
+  times.close();
+  reads.close();
+  log_seconds.close();
+  write_column<int64_t>(folder, stem + ".begin", begin);
+}
+
+namespace {
+
+/// SQL for the split of a shown article that was not clicked: by moments, else by where it falls
+/// among the user's own clicks.
+std::string shown_split(const SplitMade& split, bool has_time) {
+  if (split.kind == "time")
+    return fmt::format("CASE WHEN e.time >= {} THEN 2 WHEN e.time >= {} THEN 1 ELSE 0 END",
+                       *split.test_from, *split.valid_from);
+  const char* moment = has_time ? "e.time" : "e.rowid";
+  return fmt::format(
+      "CASE WHEN {0} >= b.test_from THEN 2 WHEN {0} >= b.valid_from THEN 1 ELSE 0 END", moment);
+}
+
+struct ImpressionWriters {
+  ColumnWriter<int64_t> request, time, position, click;
+  ColumnWriter<int32_t> user, item;
+  ColumnWriter<uint8_t> clicked, split;
+  ColumnWriter<float> seconds;
+  explicit ImpressionWriters(const fs::path& folder)
+      : request(folder, "impressions.request"),
+        time(folder, "impressions.time"),
+        position(folder, "impressions.position"),
+        click(folder, "impressions.click"),
+        user(folder, "impressions.user"),
+        item(folder, "impressions.item"),
+        clicked(folder, "impressions.clicked"),
+        split(folder, "impressions.split"),
+        seconds(folder, "impressions.seconds") {}
+  void push(const ResultChunk& chunk, int64_t row) {
+    user.push(static_cast<int32_t>(chunk.integer(0, row)));
+    item.push(static_cast<int32_t>(chunk.integer(1, row)));
+    time.push(chunk.integer(2, row));
+    request.push(chunk.integer(3, row));
+    position.push(chunk.integer(4, row));
+    clicked.push(chunk.boolean(5, row) ? 1 : 0);
+    click.push(chunk.integer(6, row));
+    seconds.push(seconds_of(chunk, 7, row));
+    split.push(static_cast<uint8_t>(chunk.integer(8, row)));
+  }
+  void close() {
+    request.close();
+    time.close();
+    position.close();
+    click.close();
+    user.close();
+    item.close();
+    clicked.close();
+    split.close();
+    seconds.close();
+  }
+};
+
+}  // namespace
+
+void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split, bool has_time,
+                       IngestResult& result) {
+  const char* moment = has_time ? "time" : "ordinal";
+  db.run(
+      fmt::format("CREATE TABLE moments AS SELECT \"user\" AS u, min({0}) FILTER (split = 2) AS "
+                  "test_from, min({0}) FILTER (split = 1) AS valid_from FROM clicks GROUP BY 1",
+                  moment));
+  const std::string request = has_requests_table(db)
+                                  ? "coalesce(q.number, -1)"
+                                  : "coalesce(TRY_CAST(e.request AS BIGINT), -1)";
+  const std::string columns = fmt::format(
+      "u.id AS \"user\", i.id AS item, e.time, {} AS request, e.position, e.clicked, coalesce("
+      "c.position, -1) AS click, e.seconds, CAST(coalesce(c.split, e.split, {}) AS UTINYINT) AS "
+      "split, e.rowid AS ordinal",
+      request, shown_split(split, has_time));
+  const std::string sql =
+      numbered_events(db, columns) +
+      " LEFT JOIN (SELECT ordinal, position, split FROM clicks) c ON c.ordinal = e.rowid LEFT JOIN "
+      "moments b ON b.u = u.id WHERE e.reason IS NULL";
+  ImpressionWriters out(folder);
+  Progress progress("write impressions", result.kept, "rows");
+  db.query("SELECT * FROM (" + sql + ") ORDER BY time, request, position, ordinal",
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) out.push(chunk, row);
+             progress.update(result.impressions += chunk.rows());
+           });
+  out.close();
+  db.run("DROP TABLE moments");
+}
+
+}  // namespace retort

@@ -1,0 +1,33 @@
+// The users and items of a dataset: the tables `users` and `items` in DuckDB, in the order of
+// their keys, every entity of the events and of the feature tables in one row each.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "retort/dataset/builder_recipe.h"
+
+namespace retort {
+
+/// What the table of one side holds beside id and key.
+struct EntityTable {
+  std::string name;                  // "users" or "items"
+  std::vector<std::string> filters;  // columns of the items table kept as f0, f1, ..
+  std::vector<bool> filter_is_number;
+  bool published = false;  // column `published`, microseconds or NULL
+  std::map<std::string, int64_t> rejected;
+};
+
+/// Reads the feature table of a side, if the recipe has one, into SIDE_table(key, a0.., f0.., ..):
+/// rows without key, with a key seen before or with a number that does not parse are rejects.
+/// Sets `column` of the side's attribute features.
+EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const fs::path& from);
+
+/// Numbers all entities: users(id, key, ..) and items(id, key, ..), ids by key.
+void number_entities(DuckDb& db, const EntityTable& table);
+
+/// Writes SIDE.key, items.published and items.attr.*.
+void write_entities(DuckDb& db, const EntityTable& table, const fs::path& folder);
+
+}  // namespace retort

@@ -131,7 +131,7 @@ TEST(Simulate, ClicksComeAtTheRateOfTheirLaw) {
               4 * std::sqrt(expected / impressions));
 }
 
-// Measured at this size: click rate .0350, median 50.1, deviation 1.34; see docs/simulator.md for
+// Measured at this size: click rate .0350, median 49.1, deviation 1.35; see docs/simulator.md for
 // the larger presets.
 TEST(Simulate, MeetsTheTargetsOfTheCalibration) {
   Json recipe = testing::small_recipe();

@@ -196,7 +196,8 @@ TEST(Split, TheMedianIsThatOfTrainingClicks) {
   EXPECT_EQ(result.read_threshold, 30.0);  // of 10, 20, 40, 50
   EXPECT_EQ(result.reads, 4);
   log.ingest(csv_events("[split]\nkind = \"user_last\"\n[read]\nthreshold = \"none\"\n"));
-  const auto read = log.open().clicks().read;
+  const Dataset data = log.open();
+  const auto read = data.clicks().read;
   EXPECT_TRUE(std::all_of(read.begin(), read.end(), [](uint8_t r) { return r == 1; }));
 }
 

@@ -318,9 +318,11 @@ Json json_keys(DuckDb& db, const std::string& lines, const std::string& good) {
                        "structure, min(rowid) AS first FROM {} WHERE {} GROUP BY 1) ORDER BY first",
                        lines, good),
            [&](const ResultChunk& chunk) {
-             for (int64_t row = 0; row < chunk.rows(); ++row)
-               for (const auto& [key, value] : Json::parse(chunk.text(0, row)).items())
+             for (int64_t row = 0; row < chunk.rows(); ++row) {
+               const Json structure = Json::parse(chunk.text(0, row));
+               for (const auto& [key, value] : structure.items())
                  keys[key] = merged(keys.contains(key) ? keys[key] : Json(), value);
+             }
            });
   return keys;
 }

@@ -6,9 +6,9 @@
 namespace retort {
 
 torch::Tensor bce_with_logits(const torch::Tensor& logits, const torch::Tensor& labels) {
-  // y softplus(-x) + (1 - y) softplus(x) = softplus(-x) + (1 - y) x, and log_sigmoid is exact for
-  // large |x|, where softplus of this library switches to a line.
-  return ((1 - labels) * logits - torch::log_sigmoid(logits)).mean();
+  // softplus(-x) = -log_sigmoid(x), exact for large |x| where softplus of this library switches to
+  // a line; two terms, because (1 - y) x - log_sigmoid(x) cancels at small probabilities.
+  return -(labels * torch::log_sigmoid(logits) + (1 - labels) * torch::log_sigmoid(-logits)).mean();
 }
 
 Loss make_bce(const Json& term) {

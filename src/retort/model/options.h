@@ -1,5 +1,4 @@
-// The recipe's tables [student] and [teacher], and the inputs that they ask for: a row of [R, width]
-// numbers for each row of a side.
+// The recipe's tables [student] and [teacher], and the inputs that they ask for.
 // Source: default sizes of DMTL sec. 3.1.4; initial deviation of methods A6.
 #pragma once
 
@@ -40,9 +39,9 @@ struct TeacherOptions {
   static TeacherOptions read(const Json& table);
 };
 
-/// Input of one side: every feature but the excluded ones, tables "<prefix>.<feature>" or, with
-/// share_tables, "<shared_prefix><vocabulary>". Dense values are seen all or not at all. Throws
-/// ConfigError on an excluded feature that the schema does not have.
+/// Input of one side, [R, width]: every feature but the excluded ones, tables "<prefix>.<feature>"
+/// or, with share_tables, "<shared_prefix><vocabulary>". Dense values are seen all or not at all.
+/// Throws ConfigError on an excluded feature that the schema does not have.
 InputSpec make_input(const Schema& schema, Side side, const std::string& prefix,
                      const std::string& shared_prefix, const FeatureOptions& options);
 

@@ -9,7 +9,6 @@
 
 #include "retort/cli/frame.h"
 #include "retort/common/recipe.h"
-#include "retort/common/table.h"
 #include "retort/common/text.h"
 #include "retort/log/duckdb.h"
 
@@ -74,18 +73,19 @@ Answer run() {
                  {"libtorch", torch.is_null() ? Json(nullptr) : torch["libtorch"]},
                  {"cuda", torch.is_null() ? Json(nullptr) : torch["cuda"]},
                  {"recipes", {{"data", data}, {"models", models}}}};
-  Table table({"this machine", ""});
-  table.add({"processor", processor("model name")});
-  table.add({"features", words(features, "none of those that matter")});
-  table.add({"cores", std::to_string(std::thread::hardware_concurrency())});
-  table.add({"memory", format_bytes(static_cast<uint64_t>(memory_bytes()))});
-  table.add({"DuckDB", duckdb});
-  table.add({"libtorch", torch.is_null() ? "no retort-train: training commands are missing"
-                                         : torch["libtorch"].get<std::string>()});
-  if (!torch.is_null()) table.add({"CUDA", torch["cuda"].get<bool>() ? "seen" : "not seen"});
-  table.add({"data recipes", words(data, "none found; set RETORT_RECIPES")});
-  table.add({"model recipes", words(models, "none found; set RETORT_RECIPES")});
-  answer.text = table.text();
+  const auto line = [&answer](const char* what, const std::string& found) {
+    answer.text += fmt::format("{:<14} {}\n", what, found);
+  };
+  line("processor", processor("model name"));
+  line("features", words(features, "none of those that matter"));
+  line("cores", std::to_string(std::thread::hardware_concurrency()));
+  line("memory", format_bytes(static_cast<uint64_t>(memory_bytes())));
+  line("DuckDB", duckdb);
+  line("libtorch", torch.is_null() ? "no retort-train: training commands are missing"
+                                   : torch["libtorch"].get<std::string>());
+  if (!torch.is_null()) line("CUDA", torch["cuda"].get<bool>() ? "seen" : "not seen");
+  line("data recipes", words(data, "none found; set RETORT_RECIPES"));
+  line("model recipes", words(models, "none found; set RETORT_RECIPES"));
   return answer;
 }
 

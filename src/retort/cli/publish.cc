@@ -1,0 +1,77 @@
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "retort/bundle/bundle_writer.h"
+#include "retort/cli/command.h"
+#include "retort/common/error.h"
+#include "retort/common/text.h"
+#include "retort/trainer/run_folder.h"
+#include "retort/trainer/trained_model.h"
+
+namespace retort {
+namespace {
+
+struct Flags {
+  std::string run, bundles, dataset, index = "exact", index_options, at;
+  std::optional<double> beta;
+};
+
+Json index_of(const Flags& flags) {
+  Json index = {{"name", flags.index}};
+  if (flags.index_options.empty()) return index;
+  index["options"] = Json::parse(flags.index_options, nullptr, false);
+  if (!index["options"].is_object())
+    fail<ConfigError>("--index-options {}: not a JSON object", flags.index_options);
+  return index;
+}
+
+Answer run(const Flags& flags, const CommonFlags& common) {
+  const fs::path folder =
+      flags.dataset.empty() ? dataset_of_run(flags.run) : fs::path(flags.dataset);
+  const Dataset dataset(folder, /*deep=*/true);
+  const TrainedModel model(flags.run, dataset, common.device);
+  const FolderInMaking scratch(fs::path(flags.bundles) / "weights");  // never committed
+  BundleContents contents;
+  contents.model = model.name();
+  contents.spec = model.spec();
+  if (flags.beta) contents.spec.beta = *flags.beta;
+  contents.weights = scratch.path() / "student.safetensors";
+  model.save_student(contents.weights);
+  contents.dataset = &dataset;
+  contents.towers = &model.student();
+  contents.index = index_of(flags);
+  if (!flags.at.empty()) contents.moment = parse_moment(flags.at, "--at");
+  contents.recipe = model.recipe();
+  contents.provenance = {{"run", read_json(RunPaths(flags.run).info)},
+                         {"dataset_digest", dataset_digest(dataset)}};
+  const PublishResult result = publish_bundle(contents, flags.bundles);
+  Answer answer{to_json(result), ""};
+  answer.text = fmt::format(
+      "Version {} of {} is in {}: {} users, {} items, index {} with recall {:.4f} against exact "
+      "search.\n",
+      result.version, contents.model, result.path.string(), with_thousands(result.users),
+      with_thousands(result.items), flags.index, result.recall);
+  return answer;
+}
+
+Action add(CLI::App& app, const CommonFlags& common) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("RUN", flags->run, "a folder that `retort train` made")->required();
+  app.add_option("--to", flags->bundles, "the folder of this model's versions")->required();
+  app.add_option("--dataset", flags->dataset, "where the run's dataset is now, if it has moved");
+  app.add_option("--index", flags->index, "exact (default) or hnsw; see `retort list indexes`");
+  app.add_option("--index-options", flags->index_options,
+                 "JSON object of the index's options, as in '{\"M\": 32}'");
+  app.add_option("--beta", flags->beta, "popularity correction, instead of the run's own");
+  app.add_option("--at", flags->at,
+                 "moment of all features, as in '2024-03-17 12:00:00'; default: end of the log");
+  return [flags, &common] { return run(*flags, common); };
+}
+
+}  // namespace
+
+Command publish_command() { return {publish_help(), &add}; }
+
+}  // namespace retort

@@ -11,18 +11,18 @@
 namespace retort {
 
 struct TrainOptions {
-  fs::path run;                 // folder to write
+  fs::path run;  // folder to write
   bool resume = false;
   std::string device = "auto";
-  uint64_t seed = 1;            // of initialisation, shuffling and negatives
-  int64_t stop_after_step = -1; // tests: behave as if Ctrl-C came after this step; -1 = never
+  uint64_t seed = 1;             // of initialisation, shuffling and negatives
+  int64_t stop_after_step = -1;  // tests: behave as if Ctrl-C came after this step; -1 = never
 };
 
 struct TrainResult {
   int64_t steps = 0;
   int64_t epochs = 0;
   int64_t best_epoch = 0;
-  double best_metric = 0;       // of the validation metric of the recipe
+  double best_metric = 0;  // of the validation metric of the recipe
   double seconds = 0;
   double rows_per_second = 0;
 };

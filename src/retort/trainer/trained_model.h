@@ -23,8 +23,8 @@ class TrainedModel {
   ~TrainedModel();
   TrainedModel(TrainedModel&&) noexcept;
 
-  const std::string& name() const;      // of the recipe
-  const Json& recipe() const;           // resolved
+  const std::string& name() const;  // of the recipe
+  const Json& recipe() const;       // resolved
   const ModelSpec& spec() const;
   const Towers& student() const;
   /// nullptr if the recipe has no teacher. Tasks: click, read, read_given_click (probabilities'

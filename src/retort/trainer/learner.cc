@@ -1,0 +1,152 @@
+#include "retort/trainer/learner.h"
+
+#include <cmath>
+
+#include "retort/common/error.h"
+#include "retort/trainer/nonfinite.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kStudentOptimizer = "student_optimizer/";
+constexpr const char* kTeacherOptimizer = "teacher_optimizer/";
+
+constexpr const char* kRemedy =
+    "the last good checkpoint is kept. Check that feature's data, lower optimizer.learning_rate or "
+    "set optimizer.clip_norm";
+
+}  // namespace
+
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kTeacher:
+      return "teacher";
+    case Phase::kStudent:
+      return "student";
+    default:
+      return "joint";
+  }
+}
+
+Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
+                 torch::Device device, int64_t planned_steps)
+    : terms_(recipe.terms), schema_(schema), device_(device), widths_(dense_widths(schema)) {
+  for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
+  const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
+  student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
+  student_->to(device_);
+  student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
+  if (!recipe.has_teacher()) return;
+  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"));
+  teacher_->to(device_);
+  teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
+}
+
+bool Learner::active(const TermOptions& term) const {
+  return phase_ == Phase::kJoint || term.on_student() == (phase_ == Phase::kStudent);
+}
+
+Learner::Outputs Learner::forward(const Batch& batch, bool all_models) {
+  const TensorBatch tensors = to_tensors(batch, widths_, device_);
+  Outputs outputs;
+  outputs.logits.click = tensors.click;
+  outputs.logits.read = tensors.read;
+  outputs.logits.seconds = tensors.seconds;
+  if (teacher_ != nullptr) {
+    torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
+    const TaskLogits logits = teacher_->score(tensors);
+    outputs.logits.teacher_click = logits.click;
+    outputs.logits.teacher_read_given_click = logits.read_given_click;
+    outputs.logits.teacher_read = logits.read;
+  }
+  if (all_models || phase_ != Phase::kTeacher) outputs.logits.student = student_->score(tensors);
+  outputs.terms.resize(terms_.size());
+  for (size_t i = 0; i < terms_.size(); ++i) {
+    if (!active(terms_[i])) continue;
+    outputs.terms[i] = losses_[i](outputs.logits);
+    const torch::Tensor weighted = outputs.terms[i] * terms_[i].weight;
+    outputs.total = outputs.total.defined() ? outputs.total + weighted : weighted;
+  }
+  return outputs;
+}
+
+LossValues Learner::values_of(const Outputs& outputs) const {
+  LossValues values;
+  for (size_t i = 0; i < terms_.size(); ++i) {
+    const torch::Tensor& term = outputs.terms[i];
+    values.terms.push_back(term.defined() ? term.item<double>() : 0);
+    values.total += terms_[i].weight * values.terms.back();
+  }
+  return values;
+}
+
+LossValues Learner::step(const Batch& batch, int64_t step) {
+  const Outputs outputs = forward(batch, false);
+  const LossValues values = values_of(outputs);
+  if (!std::isfinite(values.total)) refuse(batch, values, step);
+  outputs.total.backward();
+  if (phase_ != Phase::kTeacher) student_optimizer_->step();
+  if (teacher_ != nullptr && phase_ != Phase::kStudent) teacher_optimizer_->step();
+  return values;
+}
+
+Learner::Scores Learner::score(const Batch& batch) {
+  const torch::NoGradGuard no_grad;
+  const Outputs outputs = forward(batch, true);
+  return {values_of(outputs), outputs.logits.student, outputs.logits.teacher_click,
+          outputs.logits.teacher_read};
+}
+
+double Learner::learning_rate() const {
+  return phase_ == Phase::kTeacher ? teacher_optimizer_->learning_rate()
+                                   : student_optimizer_->learning_rate();
+}
+
+NamedTensors Learner::weights() const {
+  NamedTensors tensors = add_prefix(named_weights(*student_), kStudentPrefix);
+  if (teacher_ != nullptr) tensors.merge(add_prefix(named_weights(*teacher_), kTeacherPrefix));
+  return tensors;
+}
+
+NamedTensors Learner::full_state() const {
+  NamedTensors tensors = weights();
+  tensors.merge(add_prefix(student_optimizer_->state(), kStudentOptimizer));
+  if (teacher_ != nullptr)
+    tensors.merge(add_prefix(teacher_optimizer_->state(), kTeacherOptimizer));
+  return tensors;
+}
+
+void Learner::load_full_state(const NamedTensors& tensors) {
+  load_student(tensors);
+  student_optimizer_->load_state(take_prefix(tensors, kStudentOptimizer));
+  if (teacher_ == nullptr) return;
+  load_teacher(tensors);
+  teacher_optimizer_->load_state(take_prefix(tensors, kTeacherOptimizer));
+}
+
+void Learner::load_student(const NamedTensors& tensors) {
+  load_weights(*student_, take_prefix(tensors, kStudentPrefix));
+}
+
+void Learner::load_teacher(const NamedTensors& tensors) {
+  load_weights(*teacher_, take_prefix(tensors, kTeacherPrefix));
+}
+
+void Learner::check_weights(int64_t step) const {
+  const std::string culprit = nonfinite_weight(weights());
+  if (!culprit.empty()) fail<Error>("step {}: {}; {}", step, culprit, kRemedy);
+}
+
+void Learner::refuse(const Batch& batch, const LossValues& losses, int64_t step) const {
+  std::string terms;
+  for (size_t i = 0; i < terms_.size(); ++i)
+    if (!std::isfinite(losses.terms[i]))
+      terms += (terms.empty() ? "'" : ", '") + terms_[i].name + '\'';
+  std::string culprit = nonfinite_input(batch, schema_);
+  if (culprit.empty()) culprit = nonfinite_weight(weights());
+  if (culprit.empty()) culprit = "inputs and weights are finite, the logits overflow";
+  fail<Error>("step {}: the loss is not finite (term {}): {}; {}", step,
+              terms.empty() ? "weights" : terms, culprit, kRemedy);
+}
+
+}  // namespace retort

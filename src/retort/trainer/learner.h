@@ -1,0 +1,96 @@
+// Models, losses and optimizers of one recipe, and the step that trains them. The loop around
+// it (epochs, validation, checkpoints) is train.cc.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "retort/loss/losses.h"
+#include "retort/model/models.h"
+#include "retort/nn/optimizer.h"
+#include "retort/trainer/checkpoint.h"
+#include "retort/trainer/train_recipe.h"
+
+namespace retort {
+
+/// What learns. joint: teacher and student in one backward pass; teacher, student: the two phases
+/// of frozen distillation.
+enum class Phase { kJoint, kTeacher, kStudent };
+std::string_view name_of(Phase phase);
+
+/// Values of a step's or a split's losses: `terms` unweighted, in the recipe's order, 0 for terms
+/// that are not of the phase; `total` their weighted sum.
+struct LossValues {
+  double total = 0;
+  std::vector<double> terms;
+};
+
+class Learner {
+ public:
+  /// Weights are drawn from streams of `seed` of their own a model, so that neither model's start
+  /// depends on the other's presence. `planned_steps` of one phase ends the decay.
+  Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
+          int64_t planned_steps);
+
+  /// From now on only the terms of the phase count, and only its models learn.
+  void set_phase(Phase phase) { phase_ = phase; }
+  Phase phase() const { return phase_; }
+
+  /// One step on the batch. Throws Error before any weight changes if a loss is not finite,
+  /// naming `step` and what holds the first value that is not.
+  LossValues step(const Batch& batch, int64_t step);
+
+  /// Losses and logits of a batch without gradients; undefined tensors where there is no teacher.
+  struct Scores {
+    LossValues losses;
+    torch::Tensor student, teacher_click, teacher_read;  // [R]
+  };
+  Scores score(const Batch& batch);
+
+  CandidateModel& student() { return *student_; }
+  std::shared_ptr<CandidateModel> shared_student() const { return student_; }
+  RankingModel* teacher() { return teacher_.get(); }
+  torch::Device device() const { return device_; }
+  double learning_rate() const;
+
+  /// Weights alone ("student/..", "teacher/..") and the optimizers' state beside them
+  /// ("student_optimizer/..").
+  NamedTensors weights() const;
+  NamedTensors full_state() const;
+  void load_full_state(const NamedTensors& tensors);
+  void load_student(const NamedTensors& tensors);
+  void load_teacher(const NamedTensors& tensors);
+  /// Throws Error naming the first weight that is not finite: nothing worth keeping is lost by
+  /// refusing to write it.
+  void check_weights(int64_t step) const;
+
+ private:
+  struct Outputs {
+    LossInputs logits;
+    std::vector<torch::Tensor> terms;  // undefined for terms that are not of the phase
+    torch::Tensor total;
+  };
+  Outputs forward(const Batch& batch, bool all_models);
+  bool active(const TermOptions& term) const;
+  LossValues values_of(const Outputs& outputs) const;
+  [[noreturn]] void refuse(const Batch& batch, const LossValues& losses, int64_t step) const;
+
+  std::vector<TermOptions> terms_;
+  std::vector<Loss> losses_;
+  const Schema& schema_;
+  torch::Device device_;
+  DenseWidths widths_;
+  Phase phase_ = Phase::kJoint;
+  std::shared_ptr<CandidateModel> student_;
+  std::shared_ptr<RankingModel> teacher_;
+  std::unique_ptr<Optimizer> student_optimizer_, teacher_optimizer_;
+};
+
+constexpr const char* kStudentPrefix = "student/";
+constexpr const char* kTeacherPrefix = "teacher/";
+
+}  // namespace retort

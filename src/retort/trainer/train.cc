@@ -1,0 +1,365 @@
+#include "retort/trainer/train.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include <ATen/Parallel.h>
+
+#include "retort/common/error.h"
+#include "retort/common/log.h"
+#include "retort/common/progress.h"
+#include "retort/common/text.h"
+#include "retort/common/thread_pool.h"
+#include "retort/dataset/prefetcher.h"
+#include "retort/trainer/loop_state.h"
+#include "retort/trainer/metrics_log.h"
+#include "retort/trainer/run_folder.h"
+#include "retort/trainer/torch_towers.h"
+#include "retort/trainer/validation.h"
+
+namespace retort {
+namespace {
+
+/// Seconds since its construction.
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+class Training {
+ public:
+  Training(const Json& recipe, const Dataset& dataset, const TrainOptions& options)
+      : recipe_json_(recipe),
+        dataset_(dataset),
+        options_(options),
+        recipe_(read_train_recipe(recipe, dataset)),
+        device_(parse_device(options.device)),
+        paths_(options.run),
+        train_rows_(dataset, training_rows(recipe, dataset, options.seed)),
+        batches_(train_rows_),
+        learner_(recipe_, dataset.schema(), options.seed, device_,
+                 recipe_.loop.epochs * train_rows_.batches()) {
+    if (train_rows_.positives() == 0)
+      fail<DataError>("{}: no click in the training split", dataset.folder().string());
+    if (dataset.rows_of(Split::kValid).empty())
+      log_warning("train", "no validation rows: all {} epochs are run and the last one is kept",
+                  recipe_.loop.epochs);
+    else
+      valid_rows_.emplace(dataset, validation_rows(dataset, recipe_.loop));
+  }
+
+  TrainResult run() {
+    open();
+    while (!state_.finished) {
+      train_epoch();
+      finish_epoch();
+    }
+    return finish();
+  }
+
+ private:
+  void open();
+  void begin();
+  void resume();
+  void train_epoch();
+  void count(const Batch& batch, const LossValues& losses);
+  void finish_epoch();
+  void keep_best(const std::optional<Judgement>& judgement);
+  void keep_teacher_best(const Judgement& judgement, bool improved);
+  void end_phase();
+  TrainResult finish();
+  Json line(const char* kind, const char* split, const LossValues& losses) const;
+  void log_window();
+  void log_epoch(const std::optional<Judgement>& judgement, double validation_seconds);
+  void save_last();
+  void stop_if_asked(bool asked);
+  double elapsed() const { return seconds_before_ + watch_.seconds(); }
+  std::string progress_label() const;
+
+  const Json& recipe_json_;
+  const Dataset& dataset_;
+  const TrainOptions& options_;
+  const TrainRecipe recipe_;
+  const torch::Device device_;
+  const RunPaths paths_;
+  const Loader train_rows_;
+  std::optional<Loader> valid_rows_;
+  Prefetcher batches_;
+  Learner learner_;
+  LoopState state_;
+  std::unique_ptr<MetricsLog> log_;
+  Stopwatch watch_;
+  double seconds_before_ = 0;  // spent before a resumption
+  struct {
+    double train_seconds = 0, wait_seconds = 0;
+    int64_t rows = 0;
+  } logged_;  // totals at the last training line
+};
+
+void Training::open() {
+  if (!fs::exists(options_.run)) {
+    begin();
+  } else if (!options_.resume) {
+    fail<ConfigError>("{}: exists already; continue it with --resume, or choose another folder",
+                      options_.run.string());
+  } else {
+    resume();
+  }
+  if (state_.finished) return;
+  learner_.set_phase(state_.phase);
+  logged_ = {state_.train_seconds, state_.wait_seconds, state_.rows};
+  log_ = std::make_unique<MetricsLog>(options_.run, state_.metrics_bytes);
+}
+
+void Training::begin() {
+  state_.phase = recipe_.frozen ? Phase::kTeacher : Phase::kJoint;
+  FolderInMaking folder(options_.run);
+  const RunPaths paths(folder.path());
+  fs::create_directories(paths.last.parent_path());
+  write_json(paths.recipe, recipe_json_);
+  write_json(paths.model, to_json(learner_.student().spec()));
+  write_json(paths.info, make_run_info(recipe_json_, dataset_, options_.seed, device_.str()));
+  save_checkpoint(paths.last, {learner_.full_state(), to_json(state_)});
+  folder.commit();
+}
+
+void Training::resume() {
+  check_same_run(options_.run, recipe_json_, dataset_, options_.seed);
+  const Checkpoint checkpoint = load_checkpoint(paths_.last);
+  state_ = loop_state_from_json(checkpoint.state, paths_.last.string());
+  learner_.load_full_state(checkpoint.tensors);
+  seconds_before_ = state_.seconds;
+  Json info = read_json(paths_.info);
+  if (!state_.finished) info["status"] = "running";
+  info["device"] = device_.str();
+  write_json(paths_.info, info);
+  log_info("train", "resumed at step {}", state_.step);
+}
+
+std::string Training::progress_label() const {
+  const std::string phase =
+      state_.phase == Phase::kJoint ? "" : fmt::format(" {}", name_of(state_.phase));
+  return fmt::format("train {}{} epoch {}/{}", recipe_.name, phase, state_.epoch + 1,
+                     recipe_.loop.epochs);
+}
+
+void Training::train_epoch() {
+  Progress progress(progress_label(), train_rows_.rows(), "rows");
+  int64_t rows = train_rows_.rows() * state_.batch / train_rows_.batches();
+  batches_.start(state_.epoch, state_.batch);
+  double waited = batches_.waited_seconds();
+  Stopwatch step_watch;
+  while (const Batch* batch = batches_.next()) {
+    const LossValues losses = learner_.step(*batch, state_.step + 1);
+    count(*batch, losses);
+    state_.wait_seconds += batches_.waited_seconds() - waited;
+    waited = batches_.waited_seconds();
+    state_.train_seconds += step_watch.seconds();
+    step_watch = {};
+    rows += batch->rows();
+    progress.update(rows, fmt::format("loss {:.4f}, {:.0f}% waiting for data", losses.total,
+                                      100 * state_.wait_seconds / state_.train_seconds));
+    if (state_.step % recipe_.loop.log_every == 0) log_window();
+    const int64_t every = recipe_.loop.checkpoint_every;
+    if (every > 0 && state_.step % every == 0) save_last();
+    stop_if_asked(interrupted() || state_.step == options_.stop_after_step);
+  }
+}
+
+void Training::count(const Batch& batch, const LossValues& losses) {
+  ++state_.step;
+  ++state_.batch;
+  state_.rows += batch.rows();
+  state_.window.add(losses);
+  state_.whole_epoch.add(losses);
+}
+
+void Training::finish_epoch() {
+  std::optional<Judgement> judgement;
+  const Stopwatch watch;
+  if (valid_rows_)
+    judgement = judge(learner_, dataset_, *valid_rows_, recipe_.loop,
+                      [this] { stop_if_asked(interrupted()); });
+  learner_.check_weights(state_.step);
+  keep_best(judgement);
+  log_epoch(judgement, watch.seconds());
+  ++state_.epoch;
+  ++state_.epochs_done;
+  state_.batch = 0;
+  state_.whole_epoch = {};
+  const bool patient = recipe_.loop.patience == 0 || !valid_rows_ ||
+                       state_.epochs_without_better < recipe_.loop.patience;
+  if (!patient || state_.epoch >= recipe_.loop.epochs) end_phase();
+  save_last();
+}
+
+void Training::keep_best(const std::optional<Judgement>& judgement) {
+  bool improved = true;
+  if (judgement) {
+    const double value = deciding_metric(*judgement, recipe_.loop.metric, state_.phase);
+    improved = !state_.best || is_better(recipe_.loop.metric, value, *state_.best);
+    if (improved) state_.best = value;
+  }
+  state_.epochs_without_better = improved ? 0 : state_.epochs_without_better + 1;
+  if (improved) state_.best_epoch = state_.epoch + 1;
+  if (judgement) keep_teacher_best(*judgement, improved);
+  if (state_.phase == Phase::kTeacher && improved)
+    save_checkpoint(paths_.teacher_best, {learner_.weights(), to_json(state_)});
+  else if (improved)
+    save_checkpoint(paths_.best, {learner_.weights(), to_json(state_)});
+}
+
+// The teacher's best epoch: in its own phase that of the deciding metric, in joint training that
+// of its own auc_read, which may be another than the student's.
+void Training::keep_teacher_best(const Judgement& judgement, bool improved) {
+  if (!judgement.teacher || state_.phase == Phase::kStudent) return;
+  const double value = judgement.teacher->auc_read;
+  if (state_.phase == Phase::kJoint)
+    improved = !state_.teacher_best || value > *state_.teacher_best;
+  if (!improved) return;
+  state_.teacher_best = value;
+  state_.teacher_best_epoch = state_.epoch + 1;
+  if (state_.phase == Phase::kJoint && recipe_.loop.teacher_epoch == "own")
+    save_checkpoint(paths_.teacher_best, {learner_.weights(), to_json(state_)});
+}
+
+void Training::end_phase() {
+  state_.window = {};
+  if (state_.phase != Phase::kTeacher) {
+    state_.finished = true;
+    return;
+  }
+  learner_.load_teacher(load_checkpoint(paths_.teacher_best).tensors);
+  state_.phase = Phase::kStudent;
+  learner_.set_phase(state_.phase);
+  state_.epoch = 0;
+  state_.best.reset();
+  state_.best_epoch = 0;
+  state_.epochs_without_better = 0;
+}
+
+Json Training::line(const char* kind, const char* split, const LossValues& losses) const {
+  Json line;
+  line["step"] = state_.step;
+  line["epoch"] = state_.epoch + 1;
+  line["phase"] = name_of(state_.phase);
+  line["kind"] = kind;
+  line["split"] = split;
+  line["loss"] = losses.total;
+  for (size_t i = 0; i < losses.terms.size(); ++i) {
+    const TermOptions& term = recipe_.terms[i];
+    const bool active =
+        state_.phase == Phase::kJoint || term.on_student() == (state_.phase == Phase::kStudent);
+    if (active) line["terms"][term.name] = losses.terms[i];
+  }
+  return line;
+}
+
+void Training::log_window() {
+  Json json = line("step", "train", state_.window.mean());
+  const double seconds = state_.train_seconds - logged_.train_seconds;
+  json["learning_rate"] = learner_.learning_rate();
+  json["rows_per_second"] = static_cast<double>(state_.rows - logged_.rows) / seconds;
+  json["data_wait_share"] = (state_.wait_seconds - logged_.wait_seconds) / seconds;
+  json["seconds"] = elapsed();
+  log_->write(json);
+  state_.window = {};
+  logged_ = {state_.train_seconds, state_.wait_seconds, state_.rows};
+}
+
+void Training::log_epoch(const std::optional<Judgement>& judgement, double validation_seconds) {
+  Json train = line("epoch", "train", state_.whole_epoch.mean());
+  train["learning_rate"] = learner_.learning_rate();
+  train["rows_per_second"] = static_cast<double>(state_.rows) / state_.train_seconds;
+  train["data_wait_share"] = state_.wait_seconds / state_.train_seconds;
+  train["seconds"] = elapsed();
+  log_->write(train);
+  if (!judgement) return;
+  Json valid = line("epoch", "valid", judgement->losses);
+  if (judgement->student) valid["student"] = to_json(*judgement->student);
+  if (judgement->teacher) valid["teacher"] = to_json(*judgement->teacher);
+  if (judgement->recall) valid["student"][recipe_.loop.metric] = *judgement->recall;
+  const double value = deciding_metric(*judgement, recipe_.loop.metric, state_.phase);
+  valid["metric"] = value;
+  valid["best"] = state_.best_epoch == state_.epoch + 1;
+  valid["validation_seconds"] = validation_seconds;
+  valid["seconds"] = elapsed();
+  log_->write(valid);
+  log_info("train", "{}: loss {:.4f}, validation {} {:.4f}{}", progress_label(),
+           state_.whole_epoch.mean().total, deciding_name(recipe_.loop.metric, state_.phase), value,
+           state_.best_epoch == state_.epoch + 1 ? " (best)" : "");
+}
+
+void Training::save_last() {
+  learner_.check_weights(state_.step);
+  state_.metrics_bytes = log_->sync();
+  state_.seconds = elapsed();
+  save_checkpoint(paths_.last, {learner_.full_state(), to_json(state_)});
+}
+
+void Training::stop_if_asked(bool asked) {
+  if (!asked) return;
+  save_last();
+  Json info = read_json(paths_.info);
+  info["status"] = "interrupted";
+  write_json(paths_.info, info);
+  fail<Interrupted>(
+      "stopped at step {} (epoch {}) with a checkpoint; continue with the same command and "
+      "--resume (run {})",
+      state_.step, state_.epoch + 1, options_.run.string());
+}
+
+TrainResult Training::finish() {
+  TrainResult result;
+  result.steps = state_.step;
+  result.epochs = state_.epochs_done;
+  result.best_epoch = state_.best_epoch;
+  result.best_metric = state_.best.value_or(0);
+  result.seconds = state_.seconds;
+  result.rows_per_second =
+      state_.train_seconds > 0 ? static_cast<double>(state_.rows) / state_.train_seconds : 0;
+  Json info = read_json(paths_.info);
+  if (info["status"] == "finished") return result;
+  if (recipe_.beta.on_validation) {
+    learner_.load_student(load_checkpoint(paths_.best).tensors);
+    const TorchTowers towers(learner_.shared_student(), dataset_.schema(), device_);
+    const BetaChoice choice =
+        choose_beta(dataset_, towers, recipe_.beta, recipe_.loop.validation_limit);
+    info["beta"] = {{"value", choice.beta}, {"metric", recipe_.beta.metric}};
+    for (size_t i = 0; i < choice.values.size(); ++i)
+      info["beta"]["grid"].push_back({recipe_.beta.grid[i], choice.values[i]});
+    ModelSpec spec = learner_.student().spec();
+    spec.beta = choice.beta;
+    write_json(paths_.model, to_json(spec));
+  }
+  info["status"] = "finished";
+  Json& out = info["result"];
+  out["steps"] = result.steps;
+  out["epochs"] = result.epochs;
+  out["metric"] = recipe_.loop.metric;
+  out["best_metric"] = state_.best ? Json(*state_.best) : Json();
+  out["best_epoch"] = result.best_epoch;
+  if (state_.teacher_best) out["teacher_auc_read"] = *state_.teacher_best;
+  if (state_.teacher_best) out["teacher_best_epoch"] = state_.teacher_best_epoch;
+  out["seconds"] = result.seconds;
+  out["rows_per_second"] = result.rows_per_second;
+  out["data_wait_share"] =
+      state_.train_seconds > 0 ? state_.wait_seconds / state_.train_seconds : 0;
+  write_json(paths_.info, info);
+  return result;
+}
+
+}  // namespace
+
+TrainResult train(const Json& recipe, const Dataset& dataset, const TrainOptions& options) {
+  at::set_num_threads(threads());
+  return Training(recipe, dataset, options).run();
+}
+
+}  // namespace retort

@@ -1,0 +1,230 @@
+#include "retort/trainer/train_recipe.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "retort/common/error.h"
+#include "retort/common/recipe.h"
+#include "retort/loss/losses.h"
+#include "retort/nn/optimizer.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kRegression = "squared";
+
+// Standard deviation of the seconds of the training clicks whose duration is known.
+double seconds_deviation(const Dataset& dataset) {
+  double sum = 0, squares = 0, rows = 0;
+  for (const int64_t row : dataset.rows_of(Split::kTrain)) {
+    const double seconds = dataset.clicks().seconds[row];
+    if (!std::isfinite(seconds)) continue;
+    sum += seconds;
+    squares += seconds * seconds;
+    rows += 1;
+  }
+  const double mean = rows > 0 ? sum / rows : 0;
+  return rows > 0 ? std::sqrt(std::max(0.0, squares / rows - mean * mean)) : 0;
+}
+
+// [target] transform and the scale it needs become options of the regression terms.
+void apply_target(const Json& recipe, const Dataset& dataset, std::vector<TermOptions>& terms) {
+  Fields fields(recipe, "target");
+  std::string transform;
+  if (fields.has("transform"))
+    fields.read_choice("transform", transform, {"raw", "scaled", "log1p"});
+  fields.finish();
+  bool used = false;
+  for (TermOptions& term : terms) {
+    if (term.loss != kRegression) continue;
+    used = true;
+    if (!transform.empty()) term.options["transform"] = transform;
+    if (!needs_seconds_deviation(term.options)) continue;
+    const double scale = seconds_deviation(dataset);
+    if (!(scale > 0))
+      fail<ConfigError>(
+          "recipe key 'target.transform': 'scaled' divides by the deviation of the seconds read, "
+          "which is 0 or unknown in the training clicks; use raw, or a dataset with durations");
+    term.options["scale"] = scale;
+  }
+  if (!transform.empty() && !used)
+    fail<ConfigError>("recipe key 'target.transform': no term has the loss '{}'", kRegression);
+}
+
+std::vector<TermOptions> read_terms(const Json& recipe) {
+  if (!recipe.contains("terms") || !recipe["terms"].is_array() || recipe["terms"].empty())
+    fail<ConfigError>("recipe key 'terms': at least one [[terms]] with a loss is needed");
+  std::vector<TermOptions> terms;
+  for (const Json& table : recipe["terms"]) {
+    const std::string where = fmt::format("terms[{}]", terms.size());
+    if (!table.is_object() || !table.contains("loss") || !table["loss"].is_string())
+      fail<ConfigError>("recipe key '{}.loss': the name of a loss is needed", where);
+    TermOptions term;
+    term.loss = table["loss"];
+    term.options = table;
+    Json one;
+    one["term"]["weight"] = table.value("weight", Json(1.0));
+    one["term"]["on"] = table.value("on", Json("student"));
+    Fields fields(one, "term");
+    fields.read("weight", term.weight);
+    fields.read_choice("on", term.on, {"student", "teacher_click", "teacher_read"});
+    if (!(term.weight >= 0) || !std::isfinite(term.weight))
+      fail<ConfigError>("recipe key '{}.weight': 0 or more is expected, not {}", where,
+                        term.weight);
+    term.name = term.loss + '_' + term.on;
+    for (const TermOptions& other : terms)
+      if (other.name == term.name) term.name += fmt::format("_{}", terms.size() + 1);
+    terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
+void check_positive(const std::string& key, int64_t value, int64_t least) {
+  if (value < least)
+    fail<ConfigError>("recipe key '{}': {} or more is expected, not {}", key, least, value);
+}
+
+void check_metric(const std::string& key, const std::string& metric,
+                  const std::vector<std::string>& names, const std::vector<std::string>& with_k) {
+  if (std::find(names.begin(), names.end(), metric) != names.end()) return;
+  std::string known = fmt::format("{}", fmt::join(names, ", "));
+  for (const std::string& prefix : with_k) {
+    if (metric_k(metric, prefix) > 0) return;
+    known += (known.empty() ? "" : ", ") + prefix + "@K";
+  }
+  fail<ConfigError>("recipe key '{}': '{}' is none of: {}", key, metric, known);
+}
+
+LoopOptions read_loop(const Json& recipe) {
+  LoopOptions loop;
+  Fields fields(recipe, "train");
+  fields.read("batch", loop.batch);
+  fields.read("epochs", loop.epochs);
+  fields.read("patience", loop.patience);
+  fields.read("metric", loop.metric);
+  fields.read("checkpoint_every", loop.checkpoint_every);
+  fields.read("validation_limit", loop.validation_limit);
+  fields.read("log_every", loop.log_every);
+  fields.read_choice("teacher_epoch", loop.teacher_epoch, {"own", "student"});
+  fields.finish();
+  check_positive("train.batch", loop.batch, 2);
+  check_positive("train.epochs", loop.epochs, 1);
+  check_positive("train.patience", loop.patience, 0);
+  check_positive("train.checkpoint_every", loop.checkpoint_every, 0);
+  check_positive("train.validation_limit", loop.validation_limit, 0);
+  check_positive("train.log_every", loop.log_every, 1);
+  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"}, {"recall"});
+  return loop;
+}
+
+BetaOptions read_beta(const Json& recipe) {
+  BetaOptions beta;
+  std::string choose = "none";
+  Fields fields(recipe, "beta");
+  fields.read_choice("choose", choose, {"none", "validation"});
+  fields.read("grid", beta.grid);
+  fields.read("metric", beta.metric);
+  fields.finish();
+  beta.on_validation = choose == "validation";
+  if (beta.grid.empty()) fail<ConfigError>("recipe key 'beta.grid': at least one value is needed");
+  check_metric("beta.metric", beta.metric, {"mrr"}, {"recall", "ndcg"});
+  return beta;
+}
+
+// Terms and models must fit each other, so that nothing is declared and never trained.
+void check_models(const TrainRecipe& recipe) {
+  bool on_teacher = false;
+  for (const TermOptions& term : recipe.terms) on_teacher |= !term.on_student();
+  if (on_teacher && !recipe.has_teacher())
+    fail<ConfigError>("recipe key 'terms': a term is on the teacher, but teacher.kind is 'none'");
+  if (!on_teacher && recipe.has_teacher())
+    fail<ConfigError>(
+        "recipe key 'teacher': no term trains it; add one with on = \"teacher_read\", or set "
+        "teacher.kind = \"none\"");
+  if (!recipe.has_student_terms())
+    fail<ConfigError>("recipe key 'terms': no term is on the student");
+  if (recipe.frozen && !recipe.has_teacher())
+    fail<ConfigError>("recipe key 'distill.mode': 'frozen' needs a teacher");
+}
+
+}  // namespace
+
+bool TrainRecipe::has_student_terms() const {
+  return std::any_of(terms.begin(), terms.end(),
+                     [](const auto& term) { return term.on_student(); });
+}
+
+int32_t metric_k(const std::string& metric, const std::string& prefix) {
+  if (!metric.starts_with(prefix + '@')) return 0;
+  const char* begin = metric.data() + prefix.size() + 1;
+  const char* end = metric.data() + metric.size();
+  int32_t k = 0;
+  const auto [stop, error] = std::from_chars(begin, end, k);
+  return error == std::errc() && stop == end && k > 0 ? k : 0;
+}
+
+TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
+  TrainRecipe result;
+  Fields fields(recipe, "");
+  fields.read("name", result.name);
+  if (result.name.empty()) fail<ConfigError>("recipe key 'name': a name is needed");
+  result.student = fields.sub("student");
+  result.teacher = fields.sub("teacher");
+  if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
+    result.teacher = nullptr;
+  for (const char* table :
+       {"terms", "optimizer", "train", "negatives", "beta", "distill", "target"})
+    fields.sub(table);
+  fields.finish();
+
+  Fields distill(recipe, "distill");
+  std::string mode = "joint";
+  distill.read_choice("mode", mode, {"joint", "frozen"});
+  distill.finish();
+  result.frozen = mode == "frozen";
+  result.optimizer = fields.sub("optimizer");
+  OptimizerOptions::read(result.optimizer);
+  result.loop = read_loop(recipe);
+  result.beta = read_beta(recipe);
+  result.terms = read_terms(recipe);
+  apply_target(recipe, dataset, result.terms);
+  check_models(result);
+  return result;
+}
+
+LoaderOptions training_rows(const Json& recipe, const Dataset& dataset, uint64_t seed) {
+  LoaderOptions rows = validation_rows(dataset, read_loop(recipe));
+  rows.split = Split::kTrain;
+  rows.training = true;
+  rows.limit = 0;
+  rows.seed = seed;
+  Fields fields(recipe, "negatives");
+  fields.read("per_click", rows.negatives);
+  fields.read("sampler", rows.sampler);
+  // Another sampler starts from its own defaults: the protocol's window may mean nothing to it.
+  if (rows.sampler != dataset.protocol().sampler) rows.sampling = {};
+  fields.read("exponent", rows.sampling.exponent);
+  fields.read_duration("window", rows.sampling.window);
+  fields.read("uniform_share", rows.sampling.uniform_share);
+  fields.read("reject_clicked", rows.reject_clicked);
+  fields.finish();
+  check_positive("negatives.per_click", rows.negatives, 0);
+  return rows;
+}
+
+LoaderOptions validation_rows(const Dataset& dataset, const LoopOptions& loop) {
+  const Protocol& protocol = dataset.protocol();
+  LoaderOptions rows;
+  rows.split = Split::kValid;
+  rows.training = false;
+  rows.batch = loop.batch;
+  rows.limit = loop.validation_limit;
+  rows.negatives = protocol.negatives_per_click;
+  rows.sampler = protocol.sampler;
+  rows.sampling = {protocol.exponent, protocol.window, protocol.uniform_share};
+  rows.seed = protocol.seed;
+  return rows;
+}
+
+}  // namespace retort

@@ -1,0 +1,68 @@
+// A model recipe read into plain options. Unknown keys are errors that name the nearest known one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/common/json.h"
+#include "retort/dataset/loader.h"
+
+namespace retort {
+
+/// One of the summed losses. `on` names the logit that learns: student, teacher_click or
+/// teacher_read; `options` is the term's table as losses read it.
+struct TermOptions {
+  std::string name;  // "bce_teacher_read", for messages and metrics; unique in a recipe
+  std::string loss;
+  std::string on = "student";
+  double weight = 1;
+  Json options;
+  bool on_student() const { return on == "student"; }
+};
+
+/// [train]
+struct LoopOptions {
+  int32_t batch = 1024;               // rows, negatives included
+  int64_t epochs = 20;                // at most; of each phase
+  int64_t patience = 2;               // epochs without a better metric; 0 = never stop early
+  std::string metric = "auc_read";    // auc_read | auc_click | recall@K | loss
+  int64_t checkpoint_every = 0;       // steps; 0 = at epoch ends only
+  int64_t validation_limit = 0;       // positives judged; 0 = all
+  int64_t log_every = 100;            // steps between two training lines of metrics.jsonl
+  std::string teacher_epoch = "own";  // own: the teacher's best epoch; student: the student's
+};
+
+/// [beta]: popularity correction chosen on validation after training.
+struct BetaOptions {
+  bool on_validation = false;
+  std::vector<double> grid{0.0, 0.25, 0.5, 0.75, 1.0};
+  std::string metric = "recall@100";  // recall@K | ndcg@K | mrr
+};
+
+struct TrainRecipe {
+  std::string name;
+  Json student, teacher;  // teacher: null if there is none
+  std::vector<TermOptions> terms;
+  Json optimizer;
+  LoopOptions loop;
+  bool frozen = false;  // [distill] mode: the teacher is trained first, then frozen
+  BetaOptions beta;
+
+  bool has_teacher() const { return !teacher.is_null(); }
+  bool has_student_terms() const;
+};
+
+/// Throws ConfigError naming the key. `dataset` gives the scale of the seconds for
+/// [target] transform = "scaled".
+TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset);
+
+/// Options of the training batches: [negatives] over the dataset's protocol.
+LoaderOptions training_rows(const Json& recipe, const Dataset& dataset, uint64_t seed);
+/// Options of the frozen validation batches: the dataset's protocol alone.
+LoaderOptions validation_rows(const Dataset& dataset, const LoopOptions& loop);
+
+/// K of "recall@K" for `prefix` "recall"; 0 if `metric` is not of that form.
+int32_t metric_k(const std::string& metric, const std::string& prefix);
+
+}  // namespace retort

@@ -1,0 +1,159 @@
+#include "retort/trainer/validation.h"
+
+#include <cmath>
+
+#include "retort/common/error.h"
+#include "retort/dataset/prefetcher.h"
+#include "retort/metric/catalogue.h"
+#include "retort/metric/ranking.h"
+#include "retort/trainer/torch_towers.h"
+
+namespace retort {
+namespace {
+
+// Scores of all rows of a split, gathered batch by batch.
+struct ScoredRows {
+  std::vector<float> student, teacher_click, teacher_read;
+  std::vector<RowKind> kinds;
+  std::vector<int32_t> users;
+};
+
+void append(const torch::Tensor& scores, std::vector<float>& to) {
+  if (!scores.defined()) return;
+  to.resize(to.size() + static_cast<size_t>(scores.numel()));
+  copy_floats(scores, std::span(to).last(static_cast<size_t>(scores.numel())));
+}
+
+void append_kinds(const Batch& batch, ScoredRows& rows) {
+  for (int64_t row = 0; row < batch.rows(); ++row)
+    rows.kinds.push_back(batch.click[row] == 0  ? RowKind::kSampled
+                         : batch.read[row] == 0 ? RowKind::kShortClick
+                                                : RowKind::kRead);
+  rows.users.insert(rows.users.end(), batch.user.begin(), batch.user.end());
+}
+
+AucSplit split_of(const std::vector<float>& scores, const ScoredRows& rows, const char* whose) {
+  for (const float score : scores)
+    if (!std::isfinite(score))
+      fail<Error>(
+          "validation: a score of the {} is not finite; the last good checkpoint is kept. "
+          "Lower optimizer.learning_rate or set optimizer.clip_norm",
+          whose);
+  return SortedRows(scores, rows.kinds, rows.users).split();
+}
+
+CatalogueOptions catalogue_options(const Dataset& dataset, int64_t limit) {
+  const Protocol& protocol = dataset.protocol();
+  CatalogueOptions options;
+  options.split = Split::kValid;
+  options.alive_window = protocol.alive_window;
+  options.refresh = protocol.refresh;
+  options.exclude_seen = protocol.exclude_seen;
+  options.limit = limit;
+  return options;
+}
+
+double mean_of_ranks(const CatalogueRanks& ranks, const std::string& metric) {
+  if (ranks.rank.empty())
+    fail<DataError>(
+        "validation: no read event to compute {} from; ingest with a longer "
+        "split.valid, or choose by auc_click",
+        metric);
+  const int32_t recall_k = metric_k(metric, "recall"), ndcg_k = metric_k(metric, "ndcg");
+  double sum = 0;
+  for (const int32_t rank : ranks.rank)
+    sum += recall_k > 0 ? recall_of_rank(rank, recall_k)
+           : ndcg_k > 0 ? ndcg_of_rank(rank, ndcg_k)
+                        : reciprocal_rank(rank);
+  return sum / static_cast<double>(ranks.rank.size());
+}
+
+void add_weighted(LossValues& sum, const LossValues& values, double weight) {
+  sum.terms.resize(values.terms.size());
+  sum.total += values.total * weight;
+  for (size_t i = 0; i < values.terms.size(); ++i) sum.terms[i] += values.terms[i] * weight;
+}
+
+}  // namespace
+
+Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
+                const LoopOptions& loop, const std::function<void()>& between_batches) {
+  ScoredRows scored;
+  Judgement judgement;
+  Prefetcher batches(rows);
+  batches.start(0);
+  while (const Batch* next = batches.next()) {
+    const Batch& batch = *next;
+    between_batches();
+    const Learner::Scores scores = learner.score(batch);
+    append(scores.student, scored.student);
+    append(scores.teacher_click, scored.teacher_click);
+    append(scores.teacher_read, scored.teacher_read);
+    append_kinds(batch, scored);
+    add_weighted(judgement.losses, scores.losses,
+                 static_cast<double>(batch.rows()) / static_cast<double>(rows.rows()));
+  }
+  if (learner.phase() != Phase::kTeacher)
+    judgement.student = split_of(scored.student, scored, "student");
+  if (learner.teacher() != nullptr) {
+    judgement.teacher = split_of(scored.teacher_read, scored, "teacher");
+    if (!scored.teacher_click.empty())
+      judgement.teacher->auc_click = split_of(scored.teacher_click, scored, "teacher").auc_click;
+  }
+  if (metric_k(loop.metric, "recall") > 0 && learner.phase() != Phase::kTeacher) {
+    const TorchTowers towers(learner.shared_student(), dataset.schema(), learner.device());
+    const CatalogueOptions options = catalogue_options(dataset, loop.validation_limit);
+    judgement.recall = mean_of_ranks(rank_catalogue(dataset, towers, options), loop.metric);
+  }
+  return judgement;
+}
+
+std::string deciding_name(const std::string& metric, Phase phase) {
+  return phase == Phase::kTeacher && metric != "loss" ? "auc_read" : metric;
+}
+
+double deciding_metric(const Judgement& judgement, const std::string& metric, Phase phase) {
+  const std::string name = deciding_name(metric, phase);
+  if (name == "loss") return judgement.losses.total;
+  const AucSplit& split =
+      phase == Phase::kTeacher ? judgement.teacher.value() : judgement.student.value();
+  const double value = metric_k(name, "recall") > 0 ? judgement.recall.value()
+                       : name == "auc_click"        ? split.auc_click
+                                                    : split.auc_read;
+  if (std::isnan(value))
+    fail<DataError>(
+        "validation: its rows hold only one class, so that '{}' is not defined; choose "
+        "train.metric = \"loss\" or ingest with a longer split.valid",
+        name);
+  return value;
+}
+
+bool is_better(const std::string& metric, double value, double best) {
+  return metric == "loss" ? value < best : value > best;
+}
+
+Json to_json(const AucSplit& split) {
+  return {{"auc_read", split.auc_read},
+          {"auc_click", split.auc_click},
+          {"auc_read_given_click", split.auc_read_given_click},
+          {"auc_read_vs_sampled", split.auc_read_vs_sampled},
+          {"omega", split.omega}};
+}
+
+BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaOptions& options,
+                       int64_t limit) {
+  BetaChoice choice;
+  const auto ranks =
+      rank_catalogue(dataset, towers, catalogue_options(dataset, limit), options.grid);
+  size_t best = 0;
+  for (size_t i = 0; i < options.grid.size(); ++i) {
+    choice.values.push_back(mean_of_ranks(ranks[i], options.metric));
+    const bool equal = choice.values[i] == choice.values[best];
+    if (choice.values[i] > choice.values[best] || (equal && options.grid[i] < options.grid[best]))
+      best = i;
+  }
+  choice.beta = options.grid[best];
+  return choice;
+}
+
+}  // namespace retort

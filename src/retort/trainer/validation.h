@@ -1,0 +1,45 @@
+// Judging while training: losses and AUCs of student and teacher on the frozen validation rows,
+// Recall@K over the catalogue where the recipe wants it, the choice of beta.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "retort/dataset/loader.h"
+#include "retort/metric/auc.h"
+#include "retort/trainer/learner.h"
+
+namespace retort {
+
+struct Judgement {
+  LossValues losses;                // means over the rows
+  std::optional<AucSplit> student;  // absent in the phase that trains the teacher alone
+  std::optional<AucSplit> teacher;  // auc_read by the logit of pCTCVR, auc_click by that of pCTR
+  std::optional<double> recall;     // of reads, where the metric is recall@K
+};
+
+/// Scores every row of `rows`; `between_batches` may throw to stop.
+Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
+                const LoopOptions& loop, const std::function<void()>& between_batches);
+
+/// What decides in a phase: the recipe's metric, or in the teacher's phase its auc_read, unless
+/// the metric is the loss.
+std::string deciding_name(const std::string& metric, Phase phase);
+/// The value of deciding_name. Throws DataError if the validation rows give none.
+double deciding_metric(const Judgement& judgement, const std::string& metric, Phase phase);
+/// True if `value` is better than `best`: lower for "loss", higher otherwise.
+bool is_better(const std::string& metric, double value, double best);
+
+/// {"auc_read": .., "auc_click": .., ..}
+Json to_json(const AucSplit& split);
+
+/// The beta of the grid with the best value of `options.metric` for reads of the validation
+/// split; the smallest of equals.
+struct BetaChoice {
+  double beta = 0;
+  std::vector<double> values;  // [grid]
+};
+BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaOptions& options,
+                       int64_t limit);
+
+}  // namespace retort

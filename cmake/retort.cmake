@@ -37,11 +37,12 @@ function(retort_room name)
   endif()
 endfunction()
 
-# retort_tests(NAME SOURCES a_test.cc DEPS dataset [TORCH] [LABEL slow] [TIMEOUT 300])
-# The executable test_NAME; each TEST in it is a test of CTest with the label (unit by default).
+# retort_tests(NAME SOURCES a_test.cc DEPS dataset [TORCH] [WHOLE] [LABEL slow] [TIMEOUT 300])
+# The executable test_NAME; each TEST in it is a test of CTest with the label (unit by default), or
+# with WHOLE all together are one: for tests that share what is dear to make.
 # Fixtures are found under the macro RETORT_TESTS, the root of tests/.
 function(retort_tests name)
-  cmake_parse_arguments(arg "TORCH" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;WHOLE" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
@@ -56,6 +57,11 @@ function(retort_tests name)
     RETORT_BIN="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}" RETORT_SOURCE="${CMAKE_SOURCE_DIR}")
   if(arg_TORCH)
     retort_use_torch(test_${name})
+  endif()
+  if(arg_WHOLE)
+    add_test(NAME ${name} COMMAND test_${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+    return()
   endif()
   include(GoogleTest)
   gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 120

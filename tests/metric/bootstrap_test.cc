@@ -126,7 +126,7 @@ TEST(Bootstrap, TwoHundredResamplesOfAHundredThousandRowsTakeSeconds) {
   EXPECT_LT(interval.low, 0.5);
   EXPECT_GT(interval.high, 0.5);
   EXPECT_LT(interval.high - interval.low, 0.02);
-  EXPECT_LT(seconds.count(), 10);
+  EXPECT_LT(seconds.count(), 60);  // about 0.3 on a free machine
 }
 
 }  // namespace

@@ -1,0 +1,95 @@
+#include "retort/study/compare.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/scratch_folder.h"
+#include "tests/support/tiny_dataset.h"
+#include <gtest/gtest.h>
+
+#include "retort/common/error.h"
+#include "retort/common/recipe.h"
+#include "retort/study/evaluate.h"
+#include "retort/trainer/trained_model.h"
+
+namespace retort {
+namespace {
+
+Json tiny(const std::string& name) {
+  return load_recipe(fs::path(RETORT_SOURCE) / "recipes" / (name + ".toml"), "tiny",
+                     {"train.epochs=1", "train.batch=128"});
+}
+
+class Comparing : public testing::Test {
+ protected:
+  Comparing() {
+    random_tiny_dataset(1, 12, 20, 600).write(folder_ / "tiny");
+    dataset_ = std::make_unique<Dataset>(folder_ / "tiny");
+    options_.out = folder_ / "runs";
+    options_.seeds = 2;
+    options_.device = "cpu";
+    options_.evaluate.bootstrap.resamples = 20;
+  }
+  const SummaryRow* find(const CompareResult& result, const std::string& name) {
+    for (const SummaryRow& row : result.rows) {
+      if (row.name == name) return &row;
+    }
+    return nullptr;
+  }
+  ScratchFolder folder_;
+  std::unique_ptr<Dataset> dataset_;
+  CompareOptions options_;
+};
+
+TEST_F(Comparing, TrainsJudgesAndSumsUp) {
+  const std::vector<CompareRow> rows{{"kd_single", tiny("kd_single")},
+                                     {"dmtl", tiny("dmtl")},
+                                     {"dssm_regression", tiny("dssm_regression")}};
+  const CompareResult result = compare(rows, *dataset_, options_);
+  for (const char* name : {"dmtl", "kd_single", "dssm_regression", "teacher", "teacher_kd_single",
+                           "popularity", "popularity_1h", "co_click", "random"}) {
+    ASSERT_NE(find(result, name), nullptr) << name;
+  }
+  const SummaryRow& dmtl = *find(result, "dmtl");
+  EXPECT_EQ(dmtl.find("auc_read")->seeds.size(), 2u);
+  EXPECT_NE(dmtl.find("auc_read")->seeds[0], dmtl.find("auc_read")->seeds[1]);
+  EXPECT_NE(dmtl.find("ece"), nullptr);
+  EXPECT_EQ(find(result, "dssm_regression")->find("ece"), nullptr);
+  EXPECT_EQ(find(result, "popularity")->find("auc_read")->seeds.size(), 1u);
+  EXPECT_TRUE(fs::exists(options_.out / "compare.json"));
+  EXPECT_NE(table(result).find("teacher_kd_single"), std::string::npos);
+  EXPECT_EQ(to_json(result)["models"]["dmtl"]["auc_read"]["seeds"].size(), 2u);
+
+  // One run judged alone gives the same numbers.
+  const TrainedModel model(options_.out / "dmtl/seed1", *dataset_, "cpu");
+  const EvaluateResult alone = evaluate(*dataset_, model, options_.evaluate);
+  EXPECT_EQ(alone.rows[0].name, "dmtl");
+  EXPECT_EQ(alone.rows[1].name, "teacher");
+  EXPECT_DOUBLE_EQ(alone.rows[0].find("auc_read")->interval.value, dmtl.find("auc_read")->seeds[0]);
+  EXPECT_DOUBLE_EQ(alone.rows[0].find("recall@20")->interval.value,
+                   dmtl.find("recall@20")->seeds[0]);
+}
+
+TEST_F(Comparing, FinishedRunsAreNotTrainedAgain) {
+  const std::vector<CompareRow> rows{{"dssm_click", tiny("dssm_click")}};
+  options_.seeds = 1;
+  const CompareResult first = compare(rows, *dataset_, options_);
+  const fs::path checkpoints = options_.out / "dssm_click/seed1/checkpoints";
+  std::vector<fs::file_time_type> before, after;
+  for (const auto& file : fs::directory_iterator(checkpoints)) {
+    before.push_back(file.last_write_time());
+  }
+  const CompareResult second = compare(rows, *dataset_, options_);
+  for (const auto& file : fs::directory_iterator(checkpoints)) {
+    after.push_back(file.last_write_time());
+  }
+  EXPECT_EQ(before, after);
+  EXPECT_EQ(first.rows[0].find("auc_read")->mean, second.rows[0].find("auc_read")->mean);
+  // Another recipe in the same folder is refused.
+  std::vector<CompareRow> other = rows;
+  other[0].recipe["train"]["epochs"] = 2;
+  EXPECT_THROW(compare(other, *dataset_, options_), ConfigError);
+}
+
+}  // namespace
+}  // namespace retort

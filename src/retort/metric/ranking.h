@@ -22,8 +22,8 @@ enum class EmptyUsers { kLeaveOut, kZero };
 /// The recommendations and relevant items of one user. `ranked` is best first, without repeats;
 /// it may be shorter than K. `relevant` is a set in any order.
 struct RankedList {
-  std::vector<int32_t> ranked;
-  std::vector<int32_t> relevant;
+  std::vector<int32_t> ranked;    // [N]
+  std::vector<int32_t> relevant;  // [R]
 };
 
 /// Share of the relevant items among the first K; NaN without relevant items.

@@ -22,6 +22,7 @@ Exposures draw_exposures(const World& world) {
   const int64_t users = world.users(), days = world.days();
   const int64_t count = std::min(kUserDays, users * days);
   std::vector<PolicyDay> policy;
+  policy.reserve(static_cast<size_t>(days));
   for (int32_t day = 0; day < days; ++day) policy.emplace_back(world, day);
   Exposures all;
   for (auto* column : {&all.weight, &all.logit, &all.read}) {

@@ -121,7 +121,7 @@ class Log {
     const PolicyDay policy(world_, day);
     Csv csv(parts_ / "day.csv");
     // A few blocks at a time, so that their rows wait in memory only until they are written.
-    const int64_t group = std::max<int64_t>(8, 2 * threads());
+    const int64_t group = std::max<int64_t>(8, 2 * int64_t{threads()});
     for (int64_t first = 0; first < kBlocks; first += group) {
       check_interrupt("simulate");
       std::vector<BlockLog> logs(static_cast<size_t>(std::min(group, kBlocks - first)));

@@ -294,7 +294,7 @@ const float* World::read_taste_of(int32_t user, int32_t day) const {
 
 double World::click_logit(int32_t user, int32_t item, int32_t day) const {
   const auto u = static_cast<size_t>(user), i = static_cast<size_t>(item);
-  const auto heat = static_cast<size_t>(day * options.categories + category[i]);
+  const auto heat = static_cast<size_t>(int64_t{day} * options.categories + category[i]);
   return click_bias +
          options.constants.click_affinity *
              dot(click_taste_of(user, day), phi.data() + i * static_cast<size_t>(dim()), dim()) +

@@ -210,6 +210,7 @@ Strings Columns::strings(const std::string& name) const {
 
 std::vector<std::string> Columns::names() const {
   std::vector<std::string> names;
+  names.reserve(files_.size());
   for (const auto& [file, mapped] : files_) names.push_back(file.substr(0, file.rfind('.')));
   return names;
 }

@@ -49,7 +49,7 @@ class TrainedItems {
 }  // namespace
 
 struct Loader::State {
-  State(const Dataset& data, LoaderOptions wanted)
+  State(const Dataset& data, const LoaderOptions& wanted)
       : dataset(data),
         options(checked(wanted)),
         assembler(data),
@@ -150,8 +150,8 @@ void Loader::State::assemble(const std::vector<int64_t>& chosen, int64_t epoch,
   assembler.pairs(pair_users, items, batch.pairs);
 }
 
-Loader::Loader(const Dataset& dataset, LoaderOptions options)
-    : state_(std::make_unique<State>(dataset, std::move(options))) {}
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
+    : state_(std::make_unique<State>(dataset, options)) {}
 
 Loader::~Loader() = default;
 

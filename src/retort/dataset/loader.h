@@ -28,7 +28,7 @@ struct LoaderOptions {
 /// Row order inside a batch: positive, its n negatives, next positive, ... One user row a group.
 class Loader {
  public:
-  Loader(const Dataset& dataset, LoaderOptions options);
+  Loader(const Dataset& dataset, const LoaderOptions& options);
   ~Loader();
   int64_t batches() const;    // per epoch
   int64_t positives() const;  // per epoch

@@ -7,6 +7,7 @@
 
 #include "retort/dataset/loader.h"
 #include "retort/metric/auc.h"
+#include "retort/metric/towers.h"
 #include "retort/trainer/learner.h"
 
 namespace retort {

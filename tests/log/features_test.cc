@@ -142,6 +142,27 @@ TEST_F(Features, ContextComesFromTheEvent) {
   EXPECT_EQ(data.columns().get<float>("clicks.late.values")[1], 100);
 }
 
+TEST_F(Features, ListsOfNumbersKeepTheirWidth) {
+  log_.write_parquet(
+      "items.parquet",
+      "SELECT * FROM (VALUES ('x', [1.0, 2.0]), ('y', [3.0]), ('z', NULL)) t(id, v)");
+  const std::string recipe =
+      csv_events(
+          "[items]\npath = \"items.parquet\"\nkey = \"id\"\n[read]\nthreshold = 6\n[ingest]\n"
+          "max_rejected = 0.5\n[split]\nkind = \"user_last\"\n") +
+      feature("vector", "item", "kind = \"dense\"\ncolumn = \"v\"\nwidth = 2");
+  const auto result = log_.ingest(recipe);
+  EXPECT_EQ(result.table_rejected.at("items").at("unparsable_value"), 1);
+  const Dataset data = log_.open();
+  const auto values = data.columns().get<float>("item.vector.values");
+  ASSERT_EQ(values.size(), 6u);
+  const auto x = static_cast<size_t>(data.find_item("x").value());
+  EXPECT_EQ(values[2 * x], 1);
+  EXPECT_EQ(values[2 * x + 1], 2);
+  const auto y = static_cast<size_t>(data.find_item("y").value());
+  EXPECT_TRUE(std::isnan(values[2 * y]));
+}
+
 TEST_F(Features, StandardisationWeighsTrainingRows) {
   const Dataset data = make(
       kItemId +

@@ -1,9 +1,12 @@
 // Every kind of bad row or file: a counted reject, or an error that leaves nothing behind.
 #include <fstream>
+#include <thread>
 
 #include "tests/log/ingest_support.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "retort/common/error.h"
 
@@ -228,6 +231,37 @@ TEST(Rejects, AnExistingDatasetIsNeverTouched) {
                       {.from = log.path(), .out = log.out()}),
                IoError);
   EXPECT_EQ(read_file(log.out() / "manifest.json"), before);
+}
+
+TEST(Rejects, KilledAtAnyMomentLeavesAWholeDatasetOrNone) {
+  const LogFolder log;
+  log.write_parquet("log.parquet",
+                    "SELECT range % 99 AS u, range % 777 AS i, range AS t FROM range(50000)");
+  const std::string recipe =
+      "[[events]]\npath = \"log.parquet\"\nuser = \"u\"\nitem = \"i\"\ntime = \"t\"\n[split]\nkind "
+      "= "
+      "\"user_last\"\n";
+  const auto begin = std::chrono::steady_clock::now();
+  log.ingest(recipe);
+  const auto whole = std::chrono::steady_clock::now() - begin;
+  int absent = 0;
+  for (int share = 1; share <= 8; ++share) {
+    fs::remove_all(log.out());
+    const pid_t child = fork();
+    if (child == 0) {
+      log.ingest(recipe);
+      _exit(0);
+    }
+    std::this_thread::sleep_for(whole * share / 7);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    if (!fs::exists(log.out())) {
+      ++absent;
+      continue;
+    }
+    EXPECT_EQ(log.open().clicks().size(), 50'000);
+  }
+  EXPECT_GT(absent, 0);
 }
 
 TEST(Rejects, ResultAsJsonCarriesTheContract) {

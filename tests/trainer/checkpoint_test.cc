@@ -1,5 +1,7 @@
 #include "retort/trainer/checkpoint.h"
 
+#include <fstream>
+
 #include "tests/support/scratch_folder.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,6 +10,10 @@
 
 namespace retort {
 namespace {
+
+void put(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 Checkpoint sample() {
   Checkpoint checkpoint;
@@ -46,11 +52,11 @@ TEST(Checkpoint, RefusesEveryFlippedByteAndEveryCut) {
   for (size_t at = 0; at < good.size(); ++at) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 0x11);
-    write_file(scratch / "bad", bad);
+    put(scratch / "bad", bad);
     EXPECT_THROW(load_checkpoint(scratch / "bad"), DataError) << "byte " << at;
   }
   for (size_t size = 0; size < good.size(); size += 13) {
-    write_file(scratch / "bad", good.substr(0, size));
+    put(scratch / "bad", good.substr(0, size));
     EXPECT_THROW(load_checkpoint(scratch / "bad"), DataError) << "cut at " << size;
   }
 }

@@ -53,18 +53,21 @@ std::vector<std::string> quick(std::vector<std::string> more) {
 }
 
 TEST_F(TrainTest, DmtlLearnsClicksAndReads) {
+  learnable_dataset(5000).write(scratch_ / "data");
+  dataset_ = std::make_unique<Dataset>(scratch_ / "data");
   const TrainResult result = run("dmtl", tiny_recipe("dmtl", kQuick));
   EXPECT_EQ(result.epochs, 6);
   const auto train = lines_of("dmtl", "epoch", "train");
   ASSERT_EQ(train.size(), 6u);
-  EXPECT_LT(train.back()["terms"]["bce_teacher_read"],
-            0.8 * train[0]["terms"]["bce_teacher_read"].get<double>());
-  EXPECT_LT(train.back()["loss"], train.front()["loss"]);
-  const auto valid = lines_of("dmtl", "epoch", "valid");
-  EXPECT_GT(valid.back()["teacher"]["auc_read"], 0.8);
-  EXPECT_GT(valid.back()["student"]["auc_read"], 0.8);
-  EXPECT_GT(valid.back()["student"]["auc_read_given_click"], 0.75);
-  EXPECT_GE(result.best_metric, valid.back()["student"]["auc_read"]);
+  for (const char* term : {"bce_teacher_read", "bce_teacher_click"})
+    EXPECT_LT(train.back()["terms"][term], 0.9 * train[0]["terms"][term].get<double>()) << term;
+  const Json valid = lines_of("dmtl", "epoch", "valid").back();
+  for (const char* model : {"teacher", "student"}) {
+    EXPECT_GT(valid[model]["auc_read"], 0.8) << model;
+    EXPECT_GT(valid[model]["auc_read_given_click"], 0.75) << model;
+  }
+  EXPECT_GT(valid["teacher"]["auc_click"], 0.65);
+  EXPECT_GE(result.best_metric, valid["student"]["auc_read"]);
 }
 
 TEST_F(TrainTest, EveryPublishedModelBeatsChance) {

@@ -21,10 +21,10 @@ class TrainedModelTest : public testing::Test {
  protected:
   TrainedModelTest() {
     set_threads(1);
-    random_tiny_dataset(5, 40, 30, 1200).write(scratch_ / "data");
+    random_tiny_dataset(5, 20, 30, 500).write(scratch_ / "data");
     dataset_ = std::make_unique<Dataset>(scratch_ / "data");
     const Json recipe =
-        tiny_recipe("dmtl", {"train.batch=128", "train.epochs=4", "optimizer.learning_rate=0.01"});
+        tiny_recipe("dmtl", {"train.batch=128", "train.epochs=3", "optimizer.learning_rate=0.01"});
     result_ = train(recipe, *dataset_, {.run = scratch_ / "run", .device = "cpu"});
   }
   // The frozen validation rows as one batch.

@@ -39,7 +39,8 @@ Retrieval Retriever::retrieve(std::string_view user, const RetrieveOptions& opti
   return search(query, bundle_.seen_items(row), options);
 }
 
-Retrieval Retriever::retrieve(const Json& features, const RetrieveOptions& options) const {
+Retrieval Retriever::retrieve_described(const Json& features,
+                                        const RetrieveOptions& options) const {
   const RawUser user = raw_user(bundle_, features);
   return search(encode(user.features), user.seen, options);
 }

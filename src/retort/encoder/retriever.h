@@ -2,6 +2,7 @@
 // server run, without torch.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -18,9 +19,9 @@ namespace retort {
 
 struct RetrieveOptions {
   int32_t k = 100;
-  bool exclude_seen = false;         // items the user clicked before the bundle's moment
-  std::string where;                 // condition on item attributes, see index/filter.h; "" = all
-  std::vector<std::string> exclude;  // item keys; unknown ones exclude nothing
+  bool exclude_seen = false;           // items the user clicked before the bundle's moment
+  std::string where{};                 // condition on item attributes, see index/filter.h; "" = all
+  std::vector<std::string> exclude{};  // item keys; unknown ones exclude nothing
   /// Where the bundle knows which items are alive, they come first and others only fill up to k;
   /// false: all items alike.
   bool prefer_alive = true;
@@ -48,13 +49,17 @@ class Retriever {
   Retrieval retrieve(std::string_view user, const RetrieveOptions& options) const;
   /// The same for a user described by raw features, see encoder/features.h; with exclude_seen the
   /// items of their sequences are left out.
-  Retrieval retrieve(const Json& features, const RetrieveOptions& options) const;
+  template <std::same_as<Json> T>  // a template, because every text converts to Json
+  Retrieval retrieve(const T& features, const RetrieveOptions& options) const {
+    return retrieve_described(features, options);
+  }
 
   /// Vectors as the index compares them, [users, bundle.vector_dim()].
   std::vector<float> encode(const SideBatch& users) const;
   const TowerEncoder& encoder() const { return encoder_; }
 
  private:
+  Retrieval retrieve_described(const Json& features, const RetrieveOptions& options) const;
   Retrieval search(std::span<const float> query, std::span<const int32_t> seen,
                    const RetrieveOptions& options) const;
   const Bundle& bundle_;

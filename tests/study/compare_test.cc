@@ -57,6 +57,12 @@ TEST_F(Comparing, TrainsJudgesAndSumsUp) {
   EXPECT_EQ(find(result, "dssm_regression")->find("ece"), nullptr);
   EXPECT_EQ(find(result, "popularity")->find("auc_read")->seeds.size(), 1u);
   EXPECT_TRUE(fs::exists(options_.out / "compare.json"));
+  ASSERT_EQ(result.differences.size(), 6u);  // auc_read, recall@20, recall@100 of two others
+  EXPECT_EQ(result.differences[0].row, "dmtl");
+  EXPECT_EQ(result.differences[0].other, "kd_single");
+  EXPECT_NEAR(result.differences[0].value,
+              dmtl.find("auc_read")->mean - find(result, "kd_single")->find("auc_read")->mean,
+              1e-12);
   EXPECT_NE(table(result).find("teacher_kd_single"), std::string::npos);
   EXPECT_EQ(to_json(result)["models"]["dmtl"]["auc_read"]["seeds"].size(), 2u);
 

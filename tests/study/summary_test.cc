@@ -39,6 +39,19 @@ TEST(Summary, OneSeedHasNoDeviation) {
   EXPECT_TRUE(to_json(row)["auc_read"]["deviation"].is_null());
 }
 
+TEST(Summary, DifferencesArePairedByResample) {
+  const JudgedRow better = seed_row(0.8, {0.70, 0.80, 0.90}),
+                  worse = seed_row(0.7, {0.62, 0.70, 0.78});
+  const SummaryRow row = summarise(std::span(&better, 1)), other = summarise(std::span(&worse, 1));
+  const auto found = differences(row, other);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].metric, "auc_read");
+  EXPECT_NEAR(found[0].value, 0.1, 1e-12);
+  // 0.08, 0.10, 0.12: far narrower than either row's own interval
+  EXPECT_NEAR(found[0].low, 0.08 + 0.05 * 0.02, 1e-12);
+  EXPECT_NEAR(found[0].high, 0.12 - 0.05 * 0.02, 1e-12);
+}
+
 TEST(Summary, RefusesSeedsOfOtherMetrics) {
   std::vector<JudgedRow> seeds{seed_row(0.8, {0.7}), seed_row(0.8, {0.7})};
   seeds[1].metrics.erase(seeds[1].metrics.begin());

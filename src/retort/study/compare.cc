@@ -78,6 +78,21 @@ std::vector<std::string> warnings_of_means(const std::vector<SummaryRow>& rows) 
   return warnings_of(means);
 }
 
+/// The row `dmtl`, else the first model, against every other model.
+std::vector<Difference> differences_of(const std::vector<SummaryRow>& rows) {
+  const SummaryRow* reference = &rows.front();
+  for (const SummaryRow& row : rows) {
+    if (row.kind == RowRole::kModel && row.name == "dmtl") reference = &row;
+  }
+  std::vector<Difference> all;
+  for (const SummaryRow& row : rows) {
+    if (row.kind != RowRole::kModel || &row == reference) continue;
+    const auto found = differences(*reference, row);
+    all.insert(all.end(), found.begin(), found.end());
+  }
+  return all;
+}
+
 std::string cell_of(const SummaryMetric& metric) {
   if (std::isnan(metric.mean)) return "-";
   if (std::isnan(metric.deviation)) return fmt::format("{:.4f}", metric.mean);
@@ -89,6 +104,7 @@ std::string cell_of(const SummaryMetric& metric) {
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options) {
   check_labels({rows.begin(), rows.end()});
+  if (rows.empty()) fail<ConfigError>("compare: no recipe is named");
   if (options.seeds < 1)
     fail<ConfigError>("compare: seeds must be 1 or more, not {}", options.seeds);
   Judge judge(dataset, options.evaluate);
@@ -113,6 +129,7 @@ CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
   }
   for (const ExtraRow& row : options.extra) add_single(judge.extra(row));
   result.about = judge.about();
+  result.differences = differences_of(result.rows);
   result.warnings = warnings_of_means(result.rows);
   write_file(options.out / "compare.json", to_json(result).dump(2) + "\n");
   return result;
@@ -127,6 +144,15 @@ Json to_json(const CompareResult& result) {
   for (const SummaryRow& row : result.rows) {
     json["models"][row.name] = to_json(row);
     json["kinds"][row.name] = name_of(row.kind);
+  }
+  json["differences"] = Json::array();
+  for (const Difference& difference : result.differences) {
+    json["differences"].push_back({{"metric", difference.metric},
+                                   {"row", difference.row},
+                                   {"other", difference.other},
+                                   {"value", difference.value},
+                                   {"low", difference.low},
+                                   {"high", difference.high}});
   }
   json["warnings"] = result.warnings;
   return json;
@@ -149,6 +175,14 @@ std::string table(const CompareResult& result) {
   });
   text +=
       fmt::format("Mean (deviation) over {} seed{}.\n", result.seeds, result.seeds == 1 ? "" : "s");
+  for (const Difference& difference : result.differences) {
+    text += fmt::format("{}: {} - {} = {:+.4f} [{:+.4f}, {:+.4f}], {}.\n", difference.metric,
+                        difference.row, difference.other, difference.value, difference.low,
+                        difference.high,
+                        difference.low > 0    ? "better"
+                        : difference.high < 0 ? "worse"
+                                              : "not distinguishable");
+  }
   text += describe(result.about);
   for (const std::string& warning : result.warnings) text += "Warning: " + warning + ".\n";
   return text;

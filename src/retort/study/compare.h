@@ -27,7 +27,8 @@ struct CompareOptions {
 struct CompareResult {
   Json about;
   int32_t seeds = 0;
-  std::vector<SummaryRow> rows;  // models, teachers, baselines, extra rows
+  std::vector<SummaryRow> rows;         // models, teachers, baselines, extra rows
+  std::vector<Difference> differences;  // dmtl (else the first row) against each other model
   std::vector<std::string> warnings;
 };
 
@@ -38,9 +39,10 @@ struct CompareResult {
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 
-/// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside.
+/// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside; "differences":
+/// [{"metric", "row", "other", "value", "low", "high"}].
 Json to_json(const CompareResult& result);
-/// Mean and deviation over seeds, warnings.
+/// Mean and deviation over seeds, paired differences, warnings.
 std::string table(const CompareResult& result);
 
 }  // namespace retort

@@ -57,9 +57,25 @@ SummaryRow summarise(std::span<const JudgedRow> seeds) {
     const Interval interval = interval_of(metric.mean, replicates);
     metric.low = replicates.empty() ? metric.mean : interval.low;
     metric.high = replicates.empty() ? metric.mean : interval.high;
+    metric.replicates = std::move(replicates);
     summary.metrics.push_back(std::move(metric));
   }
   return summary;
+}
+
+std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& other) {
+  std::vector<Difference> found;
+  for (const SummaryMetric& metric : row.metrics) {
+    if (metric.name != "auc_read" && !metric.name.starts_with("recall@")) continue;
+    const SummaryMetric* rival = other.find(metric.name);
+    if (rival == nullptr || rival->replicates.size() != metric.replicates.size()) continue;
+    std::vector<double> paired(metric.replicates);
+    for (size_t at = 0; at < paired.size(); ++at) paired[at] -= rival->replicates[at];
+    const Interval interval = interval_of(metric.mean - rival->mean, paired);
+    found.push_back(
+        {metric.name, row.name, other.name, interval.value, interval.low, interval.high});
+  }
+  return found;
 }
 
 Json to_json(const SummaryRow& row) {

@@ -14,9 +14,10 @@ namespace retort {
 struct SummaryMetric {
   std::string name;
   double mean = 0;
-  double deviation = 0;       // sample deviation over seeds; NaN for fewer than two
-  double low = 0, high = 0;   // 95% by user: percentiles of the seeds' mean in each resample
-  std::vector<double> seeds;  // value of each seed
+  double deviation = 0;            // sample deviation over seeds; NaN for fewer than two
+  double low = 0, high = 0;        // 95% by user: percentiles of the seeds' mean in each resample
+  std::vector<double> seeds;       // value of each seed
+  std::vector<double> replicates;  // [resamples] mean over seeds; empty for coverage
 };
 
 struct SummaryRow {
@@ -29,6 +30,15 @@ struct SummaryRow {
 /// Sums up the rows of one model's seeds, judged on the same resamples.
 /// Throws ArgumentError if they differ in their metrics.
 SummaryRow summarise(std::span<const JudgedRow> seeds);
+
+/// How much more of a metric one row has than another, on the same users and resamples. The
+/// interval is that over users; seeds that differ widely show in the rows' deviations.
+struct Difference {
+  std::string metric, row, other;
+  double value = 0, low = 0, high = 0;
+};
+/// row - other for auc_read and recall@K, where both have them with intervals.
+std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& other);
 
 /// {"value": mean, "low", "high", "deviation", "seeds": [..]} for each metric.
 Json to_json(const SummaryRow& row);

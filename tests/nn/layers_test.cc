@@ -31,7 +31,7 @@ TEST(Mlp, NamesItsParametersByLayer) {
   std::vector<std::string> names;
   for (const auto& item : mlp->named_parameters()) names.push_back(item.key());
   EXPECT_THAT(names, ElementsAre("layer0.weight", "layer0.bias", "layer1.weight", "layer1.bias"));
-  EXPECT_THROW(Mlp(MlpOptions{.input = 3}), ArgumentError);
+  EXPECT_THROW(Mlp(MlpOptions{.input = 3, .layers = {}}), ArgumentError);
   EXPECT_THROW(Mlp(MlpOptions{.input = 3, .layers = {0}}), ArgumentError);
 }
 

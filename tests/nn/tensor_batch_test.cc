@@ -62,7 +62,9 @@ TEST(ParseDevice, KnowsDevicesAndRefusesOthers) {
   EXPECT_EQ(parse_device("auto").is_cuda(), torch::cuda::is_available());
   for (const char* bad : {"gpu", "cuda:", "cuda:x", "cuda:-1", "", "cuda:99"})
     EXPECT_THROW(parse_device(bad), ConfigError) << bad;
-  if (!torch::cuda::is_available()) EXPECT_THROW(parse_device("cuda"), ConfigError);
+  if (!torch::cuda::is_available()) {
+    EXPECT_THROW(parse_device("cuda"), ConfigError);
+  }
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST_F(MainJob, EvaluateHasTheContractsKeysAndTheCeilingAboveTheModel) {
   for (const char* row : {"dmtl", "teacher", "popularity", "oracle"})
     ASSERT_TRUE(models.contains(row)) << row << " of " << outcome.out;
   for (const char* metric : {"auc_read", "auc_click", "auc_read_given_click", "auc_read_vs_sampled",
-                             "recall@20", "ndcg@20", "mrr", "coverage@20"})
+                             "recall@20", "ndcg@20", "mrr", "coverage@100"})
     ASSERT_TRUE(models["dmtl"].contains(metric)) << metric << " of " << models["dmtl"].dump();
   const Json auc = models["dmtl"]["auc_read"];
   EXPECT_LE(auc["low"].get<double>(), auc["value"].get<double>());
@@ -132,9 +132,9 @@ TEST_F(MainJob, AnInterruptEndsTrainingWithCode130AndACheckpoint) {
   const std::string train = "\"" + (fs::path(RETORT_BIN) / "retort").string() +
                             "\" train dmtl --preset tiny --quiet --set train.epochs=500" +
                             " --set train.patience=0 --dataset " + at("dataset") + " --out " + run;
-  const Outcome outcome = run_program(
-      "/bin/sh", "-c '" + train + " & pid=$!; while kill -0 $pid && [ ! -s " + run +
-                     "/metrics.jsonl ]; do sleep 0.1; done; kill -INT $pid; wait $pid'");
+  const Outcome outcome =
+      run_program("/bin/sh", "-c '" + train + " & pid=$!; while kill -0 $pid && [ ! -s " + run +
+                                 "/run.json ]; do sleep 0.1; done; kill -INT $pid; wait $pid'");
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_NE(outcome.err.find("nterrupted"), std::string::npos) << outcome.err;
   EXPECT_FALSE(fs::is_empty(run + "/checkpoints"));

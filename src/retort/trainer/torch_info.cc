@@ -1,5 +1,6 @@
 #include "retort/trainer/torch_info.h"
 
+#include <dlfcn.h>
 #include <torch/torch.h>
 
 #include "retort/loss/losses.h"
@@ -13,8 +14,14 @@ TorchInfo torch_info() {
           .cuda = torch::cuda::is_available()};
 }
 
+// OpenBLAS keeps threads of its own beside libtorch's. They wait by yielding in a loop, so that on
+// a busy machine a step of small products takes ten times as long; one thread a product is also
+// quicker on two free cores.
 void set_torch_threads(int threads) {
   if (threads > 0) torch::set_num_threads(threads);
+  using SetThreads = void (*)(int);
+  if (void* found = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
+    reinterpret_cast<SetThreads>(found)(1);
 }
 
 std::vector<TorchEntry> model_entries() {

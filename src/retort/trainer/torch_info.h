@@ -15,7 +15,7 @@ struct TorchInfo {
 };
 TorchInfo torch_info();
 
-/// Threads of libtorch's own operations; 0 leaves what libtorch chose.
+/// Threads of libtorch's own operations (0 leaves what libtorch chose); the BLAS below it gets one.
 void set_torch_threads(int threads);
 
 struct TorchEntry {

@@ -4,8 +4,6 @@
 #include <memory>
 #include <optional>
 
-#include <ATen/Parallel.h>
-
 #include "retort/common/error.h"
 #include "retort/common/log.h"
 #include "retort/common/progress.h"
@@ -15,6 +13,7 @@
 #include "retort/trainer/loop_state.h"
 #include "retort/trainer/metrics_log.h"
 #include "retort/trainer/run_folder.h"
+#include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 #include "retort/trainer/validation.h"
 
@@ -358,7 +357,7 @@ TrainResult Training::finish() {
 }  // namespace
 
 TrainResult train(const Json& recipe, const Dataset& dataset, const TrainOptions& options) {
-  at::set_num_threads(threads());
+  set_torch_threads(threads());
   return Training(recipe, dataset, options).run();
 }
 

@@ -2,14 +2,13 @@
 
 #include <optional>
 
-#include <ATen/Parallel.h>
-
 #include "retort/bundle/safetensors.h"
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/learner.h"
 #include "retort/trainer/run_folder.h"
+#include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 
 namespace retort {
@@ -36,7 +35,7 @@ void check_dataset(const fs::path& run, const Json& info, const Dataset& dataset
 
 TrainedModel::TrainedModel(const fs::path& run, const Dataset& dataset, const std::string& device)
     : state_(std::make_unique<State>()) {
-  at::set_num_threads(threads());
+  set_torch_threads(threads());
   const RunPaths paths(run);
   check_dataset(run, read_json(paths.info), dataset);
   const torch::Device where = parse_device(device);

@@ -1,6 +1,8 @@
 // Ranks of 20,000 users over 50,000 items of 64 dimensions, and the bootstrap of an AUC over
 // 100,000 rows. Measured with AVX-512 on a shared machine: 4.6 CPU seconds for the thousand million
 // pairs (all cores together), 0.2 s for 200 resamples.
+#include "tests/support/scratch_folder.h"
+#include "tests/support/tiny_dataset.h"
 #include <benchmark/benchmark.h>
 
 #include "retort/common/rng.h"

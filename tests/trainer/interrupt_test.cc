@@ -1,6 +1,7 @@
 // Runs in child processes that are interrupted or killed.
 #include <chrono>
-#include <functional>
+#include <cstdio>
+#include <memory>
 #include <thread>
 
 #include "tests/support/scratch_folder.h"

@@ -1,6 +1,7 @@
 #include "retort/trainer/train_recipe.h"
 
 #include <cmath>
+#include <memory>
 
 #include "tests/support/scratch_folder.h"
 #include "tests/trainer/learnable_data.h"

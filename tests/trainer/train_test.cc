@@ -1,12 +1,15 @@
 #include "retort/trainer/train.h"
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "tests/support/scratch_folder.h"
 #include "tests/trainer/learnable_data.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
 #include "retort/dataset/loader.h"
 #include "retort/trainer/checkpoint.h"

@@ -218,16 +218,18 @@ TEST(Warnings, NameEveryBaselineThatIsBetter) {
                       {"recall@20", {recall, recall, recall}, {}},
                       {"recall_click@20", {0, 0, 0}, {}}}};
   };
-  const std::vector<JudgedRow> rows{
-      row("dmtl", RowRole::kModel, 0.89, 0.112), row("teacher", RowRole::kTeacher, 0.95, 0.5),
-      row("popularity", RowRole::kBaseline, 0.6, 0.112),
-      row("popularity_1h", RowRole::kBaseline, 0.9, 0.14), row("oracle", RowRole::kExtra, 1, 1)};
+  const std::vector<JudgedRow> rows{row("dmtl", RowRole::kModel, 0.89, 0.112),
+                                    row("teacher", RowRole::kTeacher, 0.95, 0.5),
+                                    row("popularity", RowRole::kBaseline, 0.6, 0.112),
+                                    row("popularity_1h", RowRole::kBaseline, 0.9, 0.14),
+                                    row("co_click", RowRole::kBaseline, 0.7, 0.2),
+                                    row("oracle", RowRole::kExtra, 1, 1)};
   const auto warnings = warnings_of(rows);
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_TRUE(warnings[0].starts_with(
       "dmtl orders reads worse than popularity_1h: auc_read 0.890 against 0.900: "));
   EXPECT_TRUE(warnings[1].starts_with(
-      "dmtl recalls less than popularity_1h: recall@20 0.112 against 0.140: "));
+      "dmtl recalls less than co_click, popularity_1h: recall@20 0.112 against 0.200: "));
 }
 
 TEST(Tables, HoldEveryRowAndJsonItsNumbers) {

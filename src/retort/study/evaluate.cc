@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 #include "retort/common/error.h"
 #include "retort/common/table.h"
@@ -27,18 +29,36 @@ std::string cell_of(const MetricValue& metric) {
                      (metric.interval.high - metric.interval.low) / 2);
 }
 
-std::string warning(const std::string& model, const std::string& baseline,
-                    const std::string& metric, double own, double other) {
+/// The baselines with a higher value of one metric than a model, best first.
+std::vector<std::pair<double, std::string>> better_baselines(std::span<const JudgedRow> rows,
+                                                             const std::string& metric,
+                                                             double own) {
+  std::vector<std::pair<double, std::string>> better;
+  for (const JudgedRow& row : rows) {
+    if (row.kind != RowRole::kBaseline) continue;
+    const MetricValue* other = row.find(metric);
+    if (other != nullptr && other->interval.value > own)
+      better.emplace_back(other->interval.value, row.name);
+  }
+  std::sort(better.begin(), better.end(), std::greater<>());
+  return better;
+}
+
+std::string warning(const std::string& model, const std::string& metric, double own,
+                    const std::vector<std::pair<double, std::string>>& better) {
+  std::string names;
+  for (const auto& [value, name] : better) names += (names.empty() ? "" : ", ") + name;
+  const std::string figures = fmt::format("{} {:.3f} against {:.3f}", metric, own, better[0].first);
   if (is_recall(metric)) {
     return fmt::format(
-        "{} recalls less than {}: {} {:.3f} against {:.3f}: the simple rule finds more of what was "
-        "read; try as-of features, or beta chosen on validation, before publishing",
-        model, baseline, metric, own, other);
+        "{} recalls less than {}: {}: the simple rule finds more of what was read; try as-of "
+        "features, or beta chosen on validation, before publishing",
+        model, names, figures);
   }
   return fmt::format(
-      "{} orders reads worse than {}: {} {:.3f} against {:.3f}: the model has not learned what a "
-      "simple rule knows; train longer or add the rule's counts as features",
-      model, baseline, metric, own, other);
+      "{} orders reads worse than {}: {}: the model has not learned what a simple rule knows; "
+      "train longer or add the rule's counts as features",
+      model, names, figures);
 }
 
 }  // namespace
@@ -56,13 +76,9 @@ std::vector<std::string> warnings_of(std::span<const JudgedRow> rows) {
     if (model.kind != RowRole::kModel) continue;
     for (const MetricValue& metric : model.metrics) {
       if (metric.name != "auc_read" && !is_recall(metric.name)) continue;
-      for (const JudgedRow& rival : rows) {
-        if (rival.kind != RowRole::kBaseline) continue;
-        const MetricValue* other = rival.find(metric.name);
-        if (other == nullptr || !(other->interval.value > metric.interval.value)) continue;
-        warnings.push_back(warning(model.name, rival.name, metric.name, metric.interval.value,
-                                   other->interval.value));
-      }
+      const double own = metric.interval.value;
+      const auto better = better_baselines(rows, metric.name, own);
+      if (!better.empty()) warnings.push_back(warning(model.name, metric.name, own, better));
     }
   }
   return warnings;

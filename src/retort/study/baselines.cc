@@ -89,7 +89,7 @@ class RuleOnRows : public PairScorer {
 }  // namespace
 
 Baseline make_baseline(const Dataset& dataset, std::string name, std::string summary,
-                       std::shared_ptr<const ItemRule> rule) {
+                       const std::shared_ptr<const ItemRule>& rule) {
   Baseline baseline{std::move(name), std::move(summary), rule, std::make_shared<RuleOnRows>(rule),
                     nullptr};
   baseline.candidates = [&dataset, rule](int64_t event, std::span<const int32_t> candidates,
@@ -105,7 +105,7 @@ std::vector<Baseline> make_baselines(const Dataset& dataset, uint64_t seed,
   constexpr int64_t kHour = 3'600'000'000;
   std::vector<Baseline> baselines;
   const auto add = [&](std::string name, std::string summary,
-                       std::shared_ptr<const ItemRule> rule) {
+                       const std::shared_ptr<const ItemRule>& rule) {
     baselines.push_back(make_baseline(dataset, std::move(name), std::move(summary), rule));
   };
   add("popularity", "clicks in training", std::make_shared<Popularity>(dataset));

@@ -35,7 +35,7 @@ struct Baseline {
 
 /// A rule under its name; `dataset` must outlive it.
 Baseline make_baseline(const Dataset& dataset, std::string name, std::string summary,
-                       std::shared_ptr<const ItemRule> rule);
+                       const std::shared_ptr<const ItemRule>& rule);
 
 /// popularity (clicks in training), popularity_1h, popularity_3h, popularity_1d (clicks strictly
 /// before the moment; left out where the log has no time), co_click, random. `seed` is that of

@@ -135,7 +135,7 @@ int64_t grain_of(int64_t multiplications_each) {
 
 /// Rows of x taken through all panels before the next: they stay in the second-level cache.
 int64_t rows_in_cache(int64_t in) {
-  return std::max<int64_t>(6, int64_t{48 * 1024} / (in + 1) / 6 * 6);
+  return std::max<int64_t>(6, int64_t{48} * 1024 / (in + 1) / 6 * 6);
 }
 
 void run_dense(const DenseTask& task, int64_t rows) {

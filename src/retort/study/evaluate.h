@@ -27,8 +27,8 @@ EvaluateResult evaluate(const Dataset& dataset, const TrainedModel& model,
 /// False for a student trained by squared error: its score is no logit, and has no `ece`.
 bool is_logit_student(const Json& recipe);
 
-/// One plain sentence for each model and metric (auc_read, recall@K) where baselines have the higher
-/// value, naming them best first.
+/// One plain sentence for each model and metric (auc_read, recall@K) where baselines have the
+/// higher value, naming them best first.
 std::vector<std::string> warnings_of(std::span<const JudgedRow> rows);
 
 /// {"evaluation": about, "models": {ROW: {METRIC: {"value", "low", "high"}}}, "kinds": {ROW: kind},

@@ -36,7 +36,9 @@ class RandomTowers : public Towers {
 };
 
 TinyDataset one_click_each(int32_t users, int32_t items) {
-  TinyDataset data{.users = users, .items = items};
+  TinyDataset data;
+  data.users = users;
+  data.items = items;
   data.schema.features = {
       {.name = "user_id", .column = "user", .vocabulary = "user_id", .rows = users + 1},
       {.name = "item_id",

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/bundle/tiny_bundle.h"
+#include "tests/support/soak.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -193,14 +194,14 @@ TEST(Bundle, KillingThePublisherLeavesAVersionOrNone) {
   const double seconds = tiny.publish().seconds;
   int64_t before = 1;
   int absent = 0;
-  constexpr int kTrials = 30;
-  for (int trial = 0; trial < kTrials; ++trial) {
+  const int trials = soak(30);
+  for (int trial = 0; trial < trials; ++trial) {
     const pid_t child = ::fork();
     if (child == 0) {
       tiny.publish();
       ::_exit(0);
     }
-    ::usleep(static_cast<useconds_t>(2e6 * seconds * trial / kTrials));
+    ::usleep(static_cast<useconds_t>(2e6 * seconds * trial / trials));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     const std::vector<int64_t> versions = bundle_versions(tiny.bundles());
@@ -248,7 +249,7 @@ TEST(Bundle, EveryFlippedCutMissingOrExtraByteIsRefusedNamingTheFile) {
     const fs::path path = bad / file;
     const std::string bytes = read_file(good / file);
     const std::string named = file == "manifest.json.sha256" ? "manifest.json" : file.string();
-    for (int flip = 0; flip < 5 && !bytes.empty(); ++flip) {
+    for (int flip = 0; flip < soak(5) && !bytes.empty(); ++flip) {
       std::string flipped = bytes;
       const uint64_t place = rng.below(bytes.size(), draw), bit = rng.below(8, draw + 1);
       flipped[place] ^= static_cast<char>(1 << bit);

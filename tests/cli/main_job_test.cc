@@ -85,7 +85,9 @@ TEST_F(MainJob, RetrieveAnswersFromTheBundle) {
     const Json& item = json["items"][i];
     EXPECT_TRUE(item["click_bait"].is_boolean());
     EXPECT_GT(item["expected_seconds"].get<double>(), 0);
-    if (i > 0) EXPECT_LE(item["score"].get<double>(), json["items"][i - 1]["score"].get<double>());
+    if (i > 0) {
+      EXPECT_LE(item["score"].get<double>(), json["items"][i - 1]["score"].get<double>());
+    }
   }
 }
 

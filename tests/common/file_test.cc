@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/support/soak.h"
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -67,14 +68,15 @@ TEST_F(Files, AKilledWriterLeavesTheOldFileOrTheNewOne) {
   const fs::path path = folder_ / "state";
   constexpr size_t kSize = 300'000;
   write_file(path, std::string(kSize, 'a'));
-  for (int round = 0; round < 15; ++round) {
+  const int rounds = soak(15);
+  for (int round = 0; round < rounds; ++round) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
       for (char letter = 'b';; letter = letter == 'z' ? 'b' : static_cast<char>(letter + 1))
         write_file(path, std::string(kSize, letter));
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(500 + 900 * round));
+    std::this_thread::sleep_for(std::chrono::microseconds(500 + 13'500 * round / rounds));
     ::kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

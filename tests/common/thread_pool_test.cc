@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/soak.h"
 #include <gtest/gtest.h>
 
 #include "retort/common/error.h"
@@ -88,18 +89,19 @@ TEST(ThreadPoolSize, IsWhatWasSet) {
 
 TEST(ThreadPoolSize, CallsFromSeveralThreadsDoNotDisturbOneAnother) {
   set_threads(3);
+  const int rounds = soak(50);
   std::vector<int64_t> sums(4, 0);
   std::vector<std::thread> callers;
   for (size_t caller = 0; caller < sums.size(); ++caller)
     callers.emplace_back([&, caller] {
-      for (int round = 0; round < 50; ++round) {
+      for (int round = 0; round < rounds; ++round) {
         std::atomic<int64_t> sum = 0;
         parallel_for(0, 200, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
         sums[caller] += sum;
       }
     });
   for (std::thread& thread : callers) thread.join();
-  for (const int64_t sum : sums) EXPECT_EQ(sum, 50 * 200);
+  for (const int64_t sum : sums) EXPECT_EQ(sum, rounds * 200);
   set_threads(0);
 }
 

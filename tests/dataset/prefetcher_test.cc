@@ -2,6 +2,7 @@
 
 #include "tests/support/batch_equal.h"
 #include "tests/support/scratch_folder.h"
+#include "tests/support/soak.h"
 #include "tests/support/tiny_dataset.h"
 #include <gtest/gtest.h>
 
@@ -68,7 +69,7 @@ TEST_P(Prefetchers, HandsExceptionsOverAndCanStartAgain) {
 }
 
 TEST_P(Prefetchers, EndsWhileWorkIsAhead) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < soak(20); ++round) {
     Prefetcher prefetcher(*loader_, GetParam());
     prefetcher.start(round);
     if (round % 2 == 0) {

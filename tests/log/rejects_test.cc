@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/log/ingest_support.h"
+#include "tests/support/soak.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -245,14 +246,14 @@ TEST(Rejects, KilledAtAnyMomentLeavesAWholeDatasetOrNone) {
   log.ingest(recipe);
   const auto whole = std::chrono::steady_clock::now() - begin;
   int absent = 0;
-  for (int share = 1; share <= 8; ++share) {
+  for (int kill_point = 0; kill_point < soak(8); ++kill_point) {
     fs::remove_all(log.out());
     const pid_t child = fork();
     if (child == 0) {
       log.ingest(recipe);
       _exit(0);
     }
-    std::this_thread::sleep_for(whole * share / 7);
+    std::this_thread::sleep_for(whole * (kill_point % 8 + 1) / 7);
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     if (!fs::exists(log.out())) {

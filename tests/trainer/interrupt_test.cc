@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/support/scratch_folder.h"
+#include "tests/support/soak.h"
 #include "tests/trainer/learnable_data.h"
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -81,10 +82,10 @@ TEST_F(InterruptTest, InterruptAndTerminateLeaveACheckpoint) {
 TEST_F(InterruptTest, AKillAtAnyMomentLeavesARunThatLoadsOrIsAbsent) {
   const Rng rng(11, "kills");
   int64_t step = 0;
-  for (uint64_t kill = 0; kill < 8; ++kill) {
+  for (int kill = 0; kill < soak(8); ++kill) {
     const pid_t child = start("killed", true);
     if (kill > 0) wait_until_begun("killed");
-    const auto pause = static_cast<int64_t>(rng.below(250'000, kill));
+    const auto pause = static_cast<int64_t>(rng.below(250'000, static_cast<uint64_t>(kill)));
     std::this_thread::sleep_for(std::chrono::microseconds(pause));
     ::kill(child, SIGKILL);
     ASSERT_TRUE(WIFSIGNALED(wait_for(child))) << "the child ended by itself";

@@ -40,7 +40,7 @@ void add_judging_flags(CLI::App& app, JudgingFlags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->group(group);
   app.add_option("--resamples", flags.resamples, "of the bootstrap by user; 200 by default")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::PositiveNumber)
       ->group(group);
   app.add_flag("--no-catalogue", flags.no_catalogue, "AUCs only")->group(group);
   app.add_flag("--no-baselines", flags.no_baselines, "without popularity and co-click")

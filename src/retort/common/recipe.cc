@@ -11,6 +11,8 @@
 namespace retort {
 namespace {
 
+constexpr const char* kBase = "base";  // what recipes extend, none of its own
+
 Json to_json(const toml::node& node) {
   if (const auto* table = node.as_table()) {
     Json json = Json::object();
@@ -129,7 +131,8 @@ std::vector<std::string> recipe_names(std::string_view folder) {
   for (const fs::path& root : recipe_roots()) {
     if (!fs::is_directory(root / folder)) continue;
     for (const auto& entry : fs::directory_iterator(root / folder))
-      if (entry.path().extension() == ".toml") names.insert(entry.path().stem().string());
+      if (entry.path().extension() == ".toml" && entry.path().stem() != kBase)
+        names.insert(entry.path().stem().string());
   }
   return {names.begin(), names.end()};
 }

@@ -18,7 +18,7 @@ namespace retort {
 /// RETORT_RECIPES or the recipes/ beside the executable's source or installation.
 /// Throws ConfigError listing the names there are.
 fs::path find_recipe(std::string_view name_or_path, std::string_view folder = "");
-/// The names that find_recipe knows in `folder`, sorted.
+/// The names that find_recipe knows in `folder`, sorted, without "base", which others extend.
 std::vector<std::string> recipe_names(std::string_view folder = "");
 
 /// Parses the file; `extends = "other.toml"` (relative to it) is merged below it, then the table

@@ -23,23 +23,6 @@ class BucketIds : public IdSource {
   Transform transform_;
 };
 
-std::unique_ptr<NumberSource> make_numbers(const Dataset& dataset, const FeatureSpec& spec) {
-  switch (spec.source) {
-    case FeatureSource::kAttribute:
-    case FeatureSource::kContext:
-      return make_stored_numbers(dataset, spec);
-    case FeatureSource::kTime:
-      return make_item_age(dataset);
-    case FeatureSource::kAsOf:
-      return make_as_of(dataset, spec);
-    case FeatureSource::kCross:
-      return make_cross(dataset, spec);
-    case FeatureSource::kHistory:
-      break;
-  }
-  fail<ArgumentError>("feature '{}': a history has no numbers", spec.name);
-}
-
 std::unique_ptr<IdSource> make_ids(const Dataset& dataset, const FeatureSpec& spec) {
   if (spec.transform.kind == "bucket")
     return std::make_unique<BucketIds>(make_numbers(dataset, spec), spec.transform);
@@ -136,6 +119,23 @@ class SidePlan {
 };
 
 }  // namespace
+
+std::unique_ptr<NumberSource> make_numbers(const Dataset& dataset, const FeatureSpec& spec) {
+  switch (spec.source) {
+    case FeatureSource::kAttribute:
+    case FeatureSource::kContext:
+      return make_stored_numbers(dataset, spec);
+    case FeatureSource::kTime:
+      return make_item_age(dataset);
+    case FeatureSource::kAsOf:
+      return make_as_of(dataset, spec);
+    case FeatureSource::kCross:
+      return make_cross(dataset, spec);
+    case FeatureSource::kHistory:
+      break;
+  }
+  fail<ArgumentError>("feature '{}': a history has no numbers", spec.name);
+}
 
 struct Assembler::Plan {
   explicit Plan(const Dataset& dataset)

@@ -12,25 +12,8 @@ namespace {
 
 constexpr int64_t kSample = 1'000'000;
 
-std::unique_ptr<NumberSource> source_of(const Dataset& dataset, const FeatureSpec& spec) {
-  switch (spec.source) {
-    case FeatureSource::kAttribute:
-    case FeatureSource::kContext:
-      return make_stored_numbers(dataset, spec);
-    case FeatureSource::kTime:
-      return make_item_age(dataset);
-    case FeatureSource::kAsOf:
-      return make_as_of(dataset, spec);
-    case FeatureSource::kCross:
-      return make_cross(dataset, spec);
-    case FeatureSource::kHistory:
-      break;
-  }
-  fail<ArgumentError>("feature '{}': a history has no numbers to fit", spec.name);
-}
-
 std::vector<double> training_values(const Dataset& dataset, const FeatureSpec& spec) {
-  const auto source = source_of(dataset, spec);
+  const auto source = make_numbers(dataset, spec);
   const auto rows = dataset.rows_of(Split::kTrain);
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t taken = std::min(count, kSample);

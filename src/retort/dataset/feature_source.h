@@ -56,6 +56,10 @@ std::unique_ptr<NumberSource> make_cross(const Dataset& dataset, const FeatureSp
 /// out-of-vocabulary row of a group, which stands for many keys.
 std::unique_ptr<NumberSource> make_as_of(const Dataset& dataset, const FeatureSpec& spec);
 
+/// The numbers of any source but a history.
+/// @throw ArgumentError for a history
+std::unique_ptr<NumberSource> make_numbers(const Dataset& dataset, const FeatureSpec& spec);
+
 /// The stored ids of an item feature, one an item.
 std::span<const int32_t> item_ids(const Dataset& dataset, const std::string& feature);
 

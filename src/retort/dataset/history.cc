@@ -19,11 +19,6 @@ struct Past {
   }
 };
 
-/// 1 + min(top, floor(log2(1 + seconds))): 0 stays for "unknown".
-int32_t log2_bucket(double seconds, int top) {
-  return 1 + std::min(top, std::ilogb(1.0 + std::max(seconds, 0.0)));
-}
-
 class HistoryIds : public IdSource {
  public:
   HistoryIds(const Dataset& dataset, const FeatureSpec& spec)
@@ -43,35 +38,34 @@ class HistoryIds : public IdSource {
 class HistorySeconds : public IdSource {
  public:
   HistorySeconds(const Dataset& dataset, const FeatureSpec& spec)
-      : dataset_(dataset), last_(spec.last) {}
+      : dataset_(dataset), spec_(spec) {}
   void append(const FeatureRow& row, std::vector<int32_t>& ids) const override {
-    const Past past(dataset_, row, last_);
+    const Past past(dataset_, row, spec_.last);
     for (int64_t at = past.end - 1; at >= past.begin; --at) {
       const float seconds = dataset_.clicks().seconds[static_cast<size_t>(at)];
-      ids.push_back(std::isnan(seconds) ? 0 : log2_bucket(seconds, 14));
+      ids.push_back(spec_.side_bucket(seconds));
     }
   }
 
  private:
   const Dataset& dataset_;
-  int64_t last_;
+  const FeatureSpec& spec_;
 };
 
 class HistoryAge : public IdSource {
  public:
-  HistoryAge(const Dataset& dataset, const FeatureSpec& spec)
-      : dataset_(dataset), last_(spec.last) {}
+  HistoryAge(const Dataset& dataset, const FeatureSpec& spec) : dataset_(dataset), spec_(spec) {}
   void append(const FeatureRow& row, std::vector<int32_t>& ids) const override {
-    const Past past(dataset_, row, last_);
+    const Past past(dataset_, row, spec_.last);
     for (int64_t at = past.end - 1; at >= past.begin; --at) {
       const int64_t passed = row.time - dataset_.clicks().time[static_cast<size_t>(at)];
-      ids.push_back(log2_bucket(static_cast<double>(passed) / 1e6, 30));
+      ids.push_back(spec_.side_bucket(static_cast<double>(passed) / 1e6));
     }
   }
 
  private:
   const Dataset& dataset_;
-  int64_t last_;
+  const FeatureSpec& spec_;
 };
 
 class Cross : public NumberSource {

@@ -280,6 +280,12 @@ int32_t Transform::bucket(double x) const {
   return 1 + static_cast<int32_t>(above - boundaries.begin());
 }
 
+int32_t FeatureSpec::side_bucket(double seconds) const {
+  if (std::isnan(seconds)) return 0;
+  const auto log2 = static_cast<int64_t>(std::ilogb(1.0 + std::max(seconds, 0.0)));
+  return static_cast<int32_t>(std::min(rows - 1, 1 + log2));
+}
+
 std::vector<int> Schema::sparse_of(Side side) const {
   std::vector<int> indices;
   for (size_t i = 0; i < features.size(); ++i)

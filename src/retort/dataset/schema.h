@@ -62,6 +62,9 @@ struct FeatureSpec {
   Transform transform{};
 
   bool sparse() const { return kind != FeatureKind::kDense; }
+  /// history with side information: id of `seconds`, 1 + floor(log2(1 + seconds)) up to the last
+  /// row; 0 for NaN.
+  int32_t side_bucket(double seconds) const;
 };
 
 struct Schema {

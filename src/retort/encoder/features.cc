@@ -98,17 +98,9 @@ class FeatureReader {
     std::vector<int32_t> ids;
     for (const Json& entry : list(value)) {
       if (std::ssize(ids) == spec_.last) break;
-      ids.push_back(spec_.with.empty() ? look_up(entry) : side_bucket(number(entry)));
+      ids.push_back(spec_.with.empty() ? look_up(entry) : spec_.side_bucket(number(entry)));
     }
     return ids;
-  }
-
-  /// As the assembler buckets seconds read (up to 14) and seconds since a click (up to 30).
-  int32_t side_bucket(double seconds) const {
-    if (std::isnan(seconds)) return 0;
-    const double top = spec_.with == "seconds" ? 14 : 30;
-    return 1 +
-           static_cast<int32_t>(std::min(top, std::floor(std::log2(1 + std::max(seconds, 0.0)))));
   }
 
   const Bundle& bundle_;

@@ -1,0 +1,200 @@
+#include "retort/kernel/fused_dense.h"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "retort/common/error.h"
+#include "retort/common/rng.h"
+
+namespace retort {
+namespace {
+
+using ::testing::Each;
+
+std::vector<float> draws(int64_t size, const char* stream) {
+  const Rng rng(3, stream);
+  std::vector<float> values(static_cast<size_t>(size));
+  for (uint64_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(rng.normal(i));
+  return values;
+}
+
+std::vector<Bf16> rounded(const std::vector<float>& values, int64_t rows, int64_t cols) {
+  std::vector<Bf16> out(static_cast<size_t>(rows * padded_width(cols)));
+  to_bf16(values.data(), rows, cols, cols, out.data(), padded_width(cols));
+  return out;
+}
+
+std::vector<float> widened(const std::vector<Bf16>& values) {
+  std::vector<float> out(values.size());
+  to_float(values.data(), std::ssize(values), out.data());
+  return out;
+}
+
+TEST(Bf16Numbers, AreTheNearestWithTiesToEven) {
+  const std::vector<float> values{
+      1.0F, 1.00390625F, 1.01171875F, -2.7182817F, std::numeric_limits<float>::infinity(), 0.0F};
+  std::vector<Bf16> out(values.size());
+  to_bf16(values.data(), 1, 6, 6, out.data(), 6);
+  // 1 + 2^-8 lies half way between 1 and 1 + 2^-7 (even: 1); 1 + 3 * 2^-8 goes up to 1 + 2^-6.
+  EXPECT_THAT(widened(out), ::testing::ElementsAre(1.0F, 1.0F, 1.015625F, -2.71875F,
+                                                   std::numeric_limits<float>::infinity(), 0.0F));
+  const float nan = std::bit_cast<float>(0x7FFFFFFFU);
+  to_bf16(&nan, 1, 1, 1, out.data(), 1);
+  EXPECT_TRUE(std::isnan(widened(out)[0]));
+}
+
+TEST(Bf16Numbers, PaddingIsZeroAndStridesAreKept) {
+  const std::vector<float> values{1, 2, 9, 3, 4, 9};
+  std::vector<Bf16> out(8, 0xFFFF);
+  to_bf16(values.data(), 2, 2, 3, out.data(), 4);
+  EXPECT_THAT(widened(out), ::testing::ElementsAre(1, 2, 0, 0, 3, 4, 0, 0));
+}
+
+/// A layer, its inputs and gradient, and what plain loops in double make of the rounded numbers.
+struct Case {
+  Case(DenseShape given, int64_t spare)
+      : shape(given),
+        stride(given.in + spare),
+        x(rounded(draws(given.rows * given.in, "x"), given.rows, given.in)),
+        weight(draws(given.out * stride, "w")),
+        bias(draws(given.out, "b")),
+        dy(draws(given.rows * given.out, "dy")) {}
+
+  double weight_at(int64_t o, int64_t i) const {
+    Bf16 narrow = 0;
+    float wide = 0;
+    to_bf16(&weight[static_cast<size_t>(o * stride + i)], 1, 1, 1, &narrow, 1);
+    to_float(&narrow, 1, &wide);
+    return wide;
+  }
+  double x_at(int64_t r, int64_t i) const {
+    float wide = 0;
+    to_float(&x[static_cast<size_t>(r * padded_width(shape.in) + i)], 1, &wide);
+    return wide;
+  }
+  double dy_at(int64_t r, int64_t o) const {
+    const float value = dy[static_cast<size_t>(r * shape.out + o)];
+    Bf16 narrow = 0;
+    float wide = 0;
+    to_bf16(&value, 1, 1, 1, &narrow, 1);
+    to_float(&narrow, 1, &wide);
+    return wide;
+  }
+
+  DenseShape shape;
+  int64_t stride;
+  std::vector<Bf16> x;
+  std::vector<float> weight, bias, dy;
+};
+
+void expect_products(const DenseShape& shape, int64_t spare, bool with_bias) {
+  SCOPED_TRACE(::testing::Message() << shape.rows << " x " << shape.in << " -> " << shape.out);
+  const Case data(shape, spare);
+  const auto outputs = static_cast<size_t>(shape.rows * shape.out);
+  const std::vector<float> before = draws(shape.rows * shape.out, "before");
+  DensePlan plan(shape);
+
+  std::vector<float> y(before);
+  std::vector<Bf16> narrow(outputs);
+  to_bf16(before.data(), 1, std::ssize(before), 0, narrow.data(), std::ssize(before));
+  const std::vector<float> summand = shape.float_output ? before : widened(narrow);
+  plan.forward(data.x.data(), data.weight.data(), data.stride,
+               with_bias ? data.bias.data() : nullptr,
+               shape.float_output ? static_cast<void*>(y.data()) : narrow.data());
+  if (!shape.float_output) y = widened(narrow);
+  const double rounding = shape.float_output ? 1e-5 : 1.0 / 256;
+  for (int64_t r = 0; r < shape.rows; ++r) {
+    for (int64_t o = 0; o < shape.out; ++o) {
+      const auto at = static_cast<size_t>(r * shape.out + o);
+      double sum = shape.add ? summand[at] : 0, size = std::abs(sum);
+      if (with_bias) sum += data.bias[static_cast<size_t>(o)];
+      for (int64_t i = 0; i < shape.in; ++i) {
+        sum += data.x_at(r, i) * data.weight_at(o, i);
+        size += std::abs(data.x_at(r, i) * data.weight_at(o, i));
+      }
+      const double expected = shape.relu ? std::max(0.0, sum) : sum;
+      ASSERT_NEAR(y[at], expected, rounding * std::abs(expected) + 1e-5 * size + 1e-6);
+    }
+  }
+
+  std::vector<Bf16> dy_narrow(outputs);
+  to_bf16(data.dy.data(), 1, std::ssize(data.dy), 0, dy_narrow.data(), std::ssize(data.dy));
+  const int64_t padded = padded_width(shape.in);
+  std::vector<Bf16> dx(static_cast<size_t>(shape.rows * padded), 0xFFFF);
+  plan.backward_data(dy_narrow.data(), data.weight.data(), data.stride, dx.data());
+  const std::vector<float> dx_wide = widened(dx);
+  for (int64_t r = 0; r < shape.rows; ++r) {
+    for (int64_t i = 0; i < padded; ++i) {
+      double sum = 0, size = 0;
+      for (int64_t o = 0; i < shape.in && o < shape.out; ++o) {
+        sum += data.dy_at(r, o) * data.weight_at(o, i);
+        size += std::abs(data.dy_at(r, o) * data.weight_at(o, i));
+      }
+      ASSERT_NEAR(dx_wide[static_cast<size_t>(r * padded + i)], sum,
+                  std::abs(sum) / 256 + size / 1e5 + 1e-6);
+    }
+  }
+
+  std::vector<float> dw(data.weight.size(), -7), db(static_cast<size_t>(shape.out));
+  plan.backward_weights(data.x.data(), dy_narrow.data(), dw.data(), data.stride, db.data());
+  for (int64_t o = 0; o < shape.out; ++o) {
+    for (int64_t i = 0; i < data.stride; ++i) {
+      double sum = 0, size = 0;
+      for (int64_t r = 0; i < shape.in && r < shape.rows; ++r) {
+        sum += data.dy_at(r, o) * data.x_at(r, i);
+        size += std::abs(data.dy_at(r, o) * data.x_at(r, i));
+      }
+      const float found = dw[static_cast<size_t>(o * data.stride + i)];
+      const bool used = i < shape.in;  // other columns must stay as they are
+      ASSERT_NEAR(found, used ? sum : -7, used ? size / 1e5 + 1e-5 : 0);
+    }
+    double sum = 0, size = 0;
+    for (int64_t r = 0; r < shape.rows; ++r) {
+      sum += data.dy_at(r, o);
+      size += std::abs(data.dy_at(r, o));
+    }
+    ASSERT_NEAR(db[static_cast<size_t>(o)], sum, size / 1e5 + 1e-5);
+  }
+}
+
+TEST(DensePlan, MatchesPlainLoops) {
+  if (!native_bf16()) GTEST_SKIP() << "this processor has no native bf16";
+  expect_products({.rows = 37, .in = 30, .out = 16, .relu = true}, 0, true);
+  expect_products({.rows = 1, .in = 64, .out = 32}, 0, true);
+  expect_products({.rows = 65, .in = 7, .out = 3, .relu = true, .add = true}, 5, true);
+  expect_products({.rows = 48, .in = 130, .out = 1, .float_output = true}, 0, true);
+  expect_products({.rows = 9, .in = 100, .out = 70, .float_output = true}, 2, false);
+  expect_products({.rows = 128, .in = 256, .out = 192, .relu = true}, 0, true);
+}
+
+TEST(DensePlan, RepeatsWithOtherWeightsAndStrides) {
+  if (!native_bf16()) GTEST_SKIP() << "this processor has no native bf16";
+  const Case data({.rows = 8, .in = 20, .out = 12}, 4);
+  DensePlan plan(data.shape);
+  std::vector<Bf16> first(96), second(96), zero(96);
+  plan.forward(data.x.data(), data.weight.data(), data.stride, data.bias.data(), first.data());
+  const std::vector<float> nothing(data.weight.size());
+  plan.forward(data.x.data(), nothing.data(), data.stride, nullptr, zero.data());
+  EXPECT_THAT(zero, Each(0));
+  plan.forward(data.x.data(), data.weight.data(), data.stride, data.bias.data(), second.data());
+  EXPECT_EQ(first, second);
+}
+
+TEST(DensePlan, RefusesEmptyShapes) {
+  EXPECT_THROW(DensePlan({.rows = 0, .in = 3, .out = 2}), ArgumentError);
+}
+
+TEST(ReluBackward, KeepsGradientsOfPositiveOutputsOnly) {
+  const std::vector<float> values{1, 0, -0.0F, -1, 1e-38F};
+  std::vector<Bf16> output(5), gradient(5, 0x3F80);
+  to_bf16(values.data(), 1, 5, 5, output.data(), 5);
+  relu_backward(output.data(), gradient.data(), 5);
+  EXPECT_THAT(gradient, ::testing::ElementsAre(0x3F80, 0, 0, 0, 0x3F80));
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,18 +1,13 @@
 #include "retort/kernel/fused_dense.h"
 
 #include <algorithm>
-#include <bit>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include <dnnl.hpp>
-#include <omp.h>
 
 #include "retort/common/error.h"
-
-// What loops without intrinsics are compiled for; chosen when the program starts.
-#define RETORT_CLONES "arch=skylake-avx512", "avx2", "default"
 
 namespace retort {
 namespace {
@@ -25,80 +20,18 @@ const dnnl::engine& cpu() {
   return kCpu;
 }
 
-[[gnu::always_inline]] inline Bf16 rounded(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const uint32_t nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  // A NaN must not round up to infinity.
-  return static_cast<Bf16>(value != value ? (bits >> 16) | 0x40 : nearest);
-}
-
-[[gnu::target_clones(RETORT_CLONES)]] void round_run(const float* from, int64_t size, Bf16* to) {
-  for (int64_t i = 0; i < size; ++i) to[i] = rounded(from[i]);
-}
-
-[[gnu::target_clones(RETORT_CLONES)]] void widen_run(const Bf16* from, int64_t size, float* to) {
-  for (int64_t i = 0; i < size; ++i)
-    to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16);
-}
-
-[[gnu::target_clones(RETORT_CLONES)]] void mask_run(const Bf16* output, Bf16* gradient,
-                                                    int64_t size) {
-  // As integers of 16 bits, exactly the positive bf16 numbers are above 0.
-  for (int64_t i = 0; i < size; ++i)
-    gradient[i] = static_cast<int16_t>(output[i]) > 0 ? gradient[i] : Bf16{0};
-}
-
-/// work(begin, end) over `rows` rows of `width` values, on OpenMP's threads (oneDNN's and torch's)
-/// where there is enough of it.
-template <class Work>
-void in_runs(int64_t rows, int64_t width, const Work& work) {
-  constexpr int64_t kValues = 1 << 16;  // worth a thread
-  const int64_t runs = std::min<int64_t>(omp_get_max_threads(), rows * width / kValues);
-  if (runs <= 1) return work(0, rows);
-#pragma omp parallel for num_threads(static_cast <int>(runs)) schedule(static)
-  for (int64_t run = 0; run < runs; ++run) work(rows * run / runs, rows * (run + 1) / runs);
-}
-
 }  // namespace
-
-bool native_bf16() {
-  static const bool kNative = dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 ||
-                              dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_amx;
-  return kNative;
-}
-
-void to_bf16(const float* from, int64_t rows, int64_t cols, int64_t stride, Bf16* to,
-             int64_t padded) {
-  in_runs(rows, padded, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      Bf16* out = to + row * padded;
-      round_run(from + row * stride, cols, out);
-      std::fill(out + cols, out + padded, Bf16{0});
-    }
-  });
-}
-
-void to_float(const Bf16* from, int64_t size, float* to) {
-  in_runs(size, 1,
-          [&](int64_t begin, int64_t end) { widen_run(from + begin, end - begin, to + begin); });
-}
-
-void relu_backward(const Bf16* output, Bf16* gradient, int64_t size) {
-  in_runs(size, 1, [&](int64_t begin, int64_t end) {
-    mask_run(output + begin, gradient + begin, end - begin);
-  });
-}
 
 /// The three products with their buffers. Blocked weights and their gradients live here; what a
 /// product does not need is not made.
 struct DensePlan::State {
   explicit State(const DenseShape& shape)
-      : shape(shape), padded(padded_width(shape.in)), stream(cpu()) {
-    rows_in = {{shape.rows, padded}, Type::bf16, Layout::nc};
+      : shape(shape), columns(shape.columns > 0 ? shape.columns : shape.in), stream(cpu()) {
+    rows_in = {{shape.rows, columns}, Type::bf16, Layout::nc};
     rows_out = {{shape.rows, shape.out}, shape.float_output ? Type::f32 : Type::bf16, Layout::nc};
     gradient_out = {{shape.rows, shape.out}, Type::bf16, Layout::nc};
-    weight = {{shape.out, padded}, Type::bf16, Layout::any};
-    plain = {{shape.out, padded}, Type::bf16, Layout::oi};
+    weight = {{shape.out, columns}, Type::bf16, Layout::any};
+    plain = {{shape.out, columns}, Type::bf16, Layout::oi};
     bias = {{shape.out}, Type::f32, Layout::x};
   }
 
@@ -134,19 +67,19 @@ struct DensePlan::State {
 
   void plan_weights() {
     if (weights.has_value()) return;
-    const dnnl::memory::desc gradient({shape.out, padded}, Type::f32, Layout::any);
+    const dnnl::memory::desc gradient({shape.out, columns}, Type::f32, Layout::any);
     using Weights = dnnl::inner_product_backward_weights;
     const Weights::primitive_desc planned({rows_in, gradient, bias, gradient_out}, cpu(), hint());
     weights.emplace(planned);
     blocked_gradient.emplace(planned.diff_weights_desc(), cpu());
-    plain_gradient.resize(static_cast<size_t>(shape.out * padded));
+    plain_gradient.resize(static_cast<size_t>(shape.out * columns));
     bias_gradient.resize(static_cast<size_t>(shape.out));
   }
 
   /// Rounds the weight and brings it into the layout a product wants.
   void pack(const float* from, int64_t stride, dnnl::memory& to) {
-    rounded_weight.resize(static_cast<size_t>(shape.out * padded));
-    to_bf16(from, shape.out, shape.in, stride, rounded_weight.data(), padded);
+    rounded_weight.resize(static_cast<size_t>(shape.out * columns));
+    to_bf16(from, shape.out, shape.in, stride, rounded_weight.data(), columns);
     dnnl::memory source(plain, cpu(), rounded_weight.data());
     dnnl::reorder(source, to).execute(stream, source, to);
   }
@@ -156,7 +89,7 @@ struct DensePlan::State {
   }
 
   DenseShape shape;
-  int64_t padded;
+  int64_t columns;
   dnnl::stream stream;
   dnnl::memory::desc rows_in, rows_out, gradient_out, weight, plain, bias;
   std::optional<dnnl::inner_product_forward> forward;
@@ -169,7 +102,8 @@ struct DensePlan::State {
 };
 
 DensePlan::DensePlan(const DenseShape& shape) : state_(std::make_unique<State>(shape)) {
-  check(shape.rows > 0 && shape.in > 0 && shape.out > 0,
+  check(shape.rows > 0 && shape.in > 0 && shape.out > 0 &&
+            (shape.columns == 0 || shape.columns >= shape.in),
         "dense layer: {} rows, {} inputs, {} outputs", shape.rows, shape.in, shape.out);
 }
 
@@ -210,14 +144,14 @@ void DensePlan::backward_weights(const Bf16* x, const Bf16* dy, float* dweight, 
        {DNNL_ARG_DIFF_DST, s.view(s.gradient_out, dy)},
        {DNNL_ARG_DIFF_WEIGHTS, *s.blocked_gradient},
        {DNNL_ARG_DIFF_BIAS, s.view(s.bias, dbias != nullptr ? dbias : s.bias_gradient.data())}});
-  const bool direct = stride == s.padded && s.padded == s.shape.in;
+  const bool direct = stride == s.columns && s.columns == s.shape.in;
   float* to = direct ? dweight : s.plain_gradient.data();
-  dnnl::memory plain = s.view({{s.shape.out, s.padded}, Type::f32, Layout::oi}, to);
+  dnnl::memory plain = s.view({{s.shape.out, s.columns}, Type::f32, Layout::oi}, to);
   dnnl::reorder(*s.blocked_gradient, plain).execute(s.stream, *s.blocked_gradient, plain);
   s.stream.wait();
   if (direct) return;
   for (int64_t row = 0; row < s.shape.out; ++row)
-    std::copy_n(to + row * s.padded, s.shape.in, dweight + row * stride);
+    std::copy_n(to + row * s.columns, s.shape.in, dweight + row * stride);
 }
 
 }  // namespace retort

@@ -5,29 +5,17 @@
 #include <cstdint>
 #include <memory>
 
+#include "retort/kernel/bf16.h"
+
 namespace retort {
-
-/// A bf16 number as stored: the upper half of a float's bits.
-using Bf16 = uint16_t;
-
-/// Whether this processor multiplies bf16 natively (AVX-512 BF16 or AMX).
-bool native_bf16();
 
 /// Widths that oneDNN multiplies well: `width` rounded up to a multiple of 64.
 inline int64_t padded_width(int64_t width) { return (width + 63) / 64 * 64; }
 
-/// to[r, c] = from[r * stride + c] for c < cols, 0 for cols <= c < padded; rounded to nearest even.
-void to_bf16(const float* from, int64_t rows, int64_t cols, int64_t stride, Bf16* to,
-             int64_t padded);
-/// to[i] = from[i], exactly.
-void to_float(const Bf16* from, int64_t size, float* to);
-
-/// gradient[i] = 0 where the ReLU's output[i] is not above 0.
-void relu_backward(const Bf16* output, Bf16* gradient, int64_t size);
-
 struct DenseShape {
   int64_t rows = 0;
   int64_t in = 0;             // columns of the weight that are used
+  int64_t columns = 0;        // of x: 0 = in; more: the rest is zeros
   int64_t out = 0;            // rows of the weight
   bool relu = false;          // after bias
   bool add = false;           // y holds a summand before: y = act(x W^T + b + y)
@@ -36,7 +24,7 @@ struct DenseShape {
 
 /// y = act(x W^T + b) and its derivatives. The products take bf16 and sum in fp32; weights, biases
 /// and their gradients are fp32. W is [out, in] with `stride` floats from row to row, so that it
-/// may be a part of a wider matrix; x is [rows, padded_width(in)] with zeros in the padding; y and
+/// may be a part of a wider matrix; x is [rows, columns]; y and
 /// dy are [rows, out]. Not thread-safe: one plan a thread. Runs on OpenMP's threads.
 class DensePlan {
  public:
@@ -48,7 +36,7 @@ class DensePlan {
 
   /// `bias` [out] or nullptr. y is Bf16 or, with float_output, float.
   void forward(const Bf16* x, const float* weight, int64_t stride, const float* bias, void* y);
-  /// dx [rows, padded_width(in)] = dy W; the padding becomes 0. dy is the gradient before the
+  /// dx [rows, columns] = dy W; columns behind `in` become 0. dy is the gradient before the
   /// activation (relu_backward).
   void backward_data(const Bf16* dy, const float* weight, int64_t stride, Bf16* dx);
   /// dweight [out, in] with `stride` = dy^T x, dbias [out] (or nullptr) = sums of dy; overwritten.

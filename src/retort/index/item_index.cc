@@ -92,16 +92,16 @@ const IndexEntry& find_index(std::string_view name) {
   fail<ConfigError>("index '{}' is unknown; there are: {}", name, fmt::join(names, ", "));
 }
 
-std::vector<std::vector<SearchHit>> search_batch(const ItemIndex& index,
-                                                 std::span<const float> queries, int32_t dim,
-                                                 int32_t k, const ItemFilter& filter) {
+std::vector<std::vector<SearchHit>> ItemIndex::search_many(std::span<const float> queries,
+                                                           int32_t dim, int32_t k,
+                                                           const ItemFilter& filter) const {
   check(dim > 0 && queries.size() % static_cast<size_t>(dim) == 0,
         "{} floats are not queries of width {}", queries.size(), dim);
   const int64_t count = static_cast<int64_t>(queries.size()) / dim;
   std::vector<std::vector<SearchHit>> hits(static_cast<size_t>(count));
   parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t q = begin; q < end; ++q)
-      hits[static_cast<size_t>(q)] = index.search(
+      hits[static_cast<size_t>(q)] = search(
           queries.subspan(static_cast<size_t>(q * dim), static_cast<size_t>(dim)), k, filter);
   });
   return hits;

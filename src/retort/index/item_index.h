@@ -54,6 +54,10 @@ class ItemIndex {
   /// fewer are allowed. Thread-safe.
   virtual std::vector<SearchHit> search(std::span<const float> query, int32_t k,
                                         const ItemFilter& filter) const = 0;
+  /// `search` for each row of queries [Q, dim], on the pool.
+  virtual std::vector<std::vector<SearchHit>> search_many(std::span<const float> queries,
+                                                          int32_t dim, int32_t k,
+                                                          const ItemFilter& filter) const;
   /// Writes the index as one file, atomically. An exact index needs none beside the vectors and
   /// writes an empty one.
   virtual void save(const fs::path& path) const = 0;
@@ -74,10 +78,12 @@ std::span<const IndexEntry> indexes();
 /// Throws ConfigError listing the known names.
 const IndexEntry& find_index(std::string_view name);
 
-/// Searches for each row of queries [Q, dim], on the pool.
-std::vector<std::vector<SearchHit>> search_batch(const ItemIndex& index,
-                                                 std::span<const float> queries, int32_t dim,
-                                                 int32_t k, const ItemFilter& filter = {});
+/// index.search_many.
+inline std::vector<std::vector<SearchHit>> search_batch(const ItemIndex& index,
+                                                        std::span<const float> queries, int32_t dim,
+                                                        int32_t k, const ItemFilter& filter = {}) {
+  return index.search_many(queries, dim, k, filter);
+}
 
 /// Recall@k of an index: the mean over queries [Q, dim] of the share of the k best scores that it
 /// found. Items whose score equals the k-th best count as found: ties are no misses. 1 without

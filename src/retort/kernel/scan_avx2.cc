@@ -15,9 +15,8 @@ struct Avx2 {
     const __m256 norm_factor = _mm256_set1_ps(query.norm_factor);
     const __m256 residual_factor = _mm256_set1_ps(query.residual_factor);
     const auto half = [&](__m256 sum, int64_t at) {
-      const __m256 margin =
-          _mm256_fmadd_ps(residual_factor, _mm256_loadu_ps(residual + at),
-                          _mm256_mul_ps(norm_factor, _mm256_loadu_ps(norm + at)));
+      const __m256 margin = _mm256_fmadd_ps(residual_factor, _mm256_loadu_ps(residual + at),
+                                            _mm256_mul_ps(norm_factor, _mm256_loadu_ps(norm + at)));
       return _mm256_fmadd_ps(sum, _mm256_loadu_ps(scale + at), margin);
     };
     return {half(low, 0), half(high, 8)};
@@ -25,8 +24,7 @@ struct Avx2 {
   static uint32_t reaching(const Bounds& bounds, float threshold) {
     const __m256 least = _mm256_set1_ps(threshold);
     const auto half = [&](__m256 bound) {
-      return static_cast<uint32_t>(
-          _mm256_movemask_ps(_mm256_cmp_ps(bound, least, _CMP_NLT_UQ)));
+      return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(bound, least, _CMP_NLT_UQ)));
     };
     return half(bounds.low) | half(bounds.high) << 8;
   }
@@ -63,15 +61,15 @@ struct Int8 : Avx2 {
     return {_mm256_set1_epi32(pairs[0]), _mm256_set1_epi32(pairs[1])};
   }
   static void multiply(Acc& sum, const Item& item, const Query& query) {
-    sum.low = _mm256_add_epi32(
-        sum.low, _mm256_add_epi32(_mm256_madd_epi16(item.even_low, query.even),
-                                  _mm256_madd_epi16(item.odd_low, query.odd)));
-    sum.high = _mm256_add_epi32(
-        sum.high, _mm256_add_epi32(_mm256_madd_epi16(item.even_high, query.even),
-                                   _mm256_madd_epi16(item.odd_high, query.odd)));
+    sum.low =
+        _mm256_add_epi32(sum.low, _mm256_add_epi32(_mm256_madd_epi16(item.even_low, query.even),
+                                                   _mm256_madd_epi16(item.odd_low, query.odd)));
+    sum.high =
+        _mm256_add_epi32(sum.high, _mm256_add_epi32(_mm256_madd_epi16(item.even_high, query.even),
+                                                    _mm256_madd_epi16(item.odd_high, query.odd)));
   }
-  static Bounds bounds(const Acc& sum, const float* scale, const float* norm,
-                       const float* residual, const ScanQuery& query) {
+  static Bounds bounds(const Acc& sum, const float* scale, const float* norm, const float* residual,
+                       const ScanQuery& query) {
     return Avx2::bounds(_mm256_cvtepi32_ps(sum.low), _mm256_cvtepi32_ps(sum.high), scale, norm,
                         residual, query);
   }
@@ -108,8 +106,8 @@ struct Bf16 : Avx2 {
     sum.high = _mm256_fmadd_ps(item.even_high, query.even, sum.high);
     sum.high = _mm256_fmadd_ps(item.odd_high, query.odd, sum.high);
   }
-  static Bounds bounds(const Acc& sum, const float* scale, const float* norm,
-                       const float* residual, const ScanQuery& query) {
+  static Bounds bounds(const Acc& sum, const float* scale, const float* norm, const float* residual,
+                       const ScanQuery& query) {
     return Avx2::bounds(sum.low, sum.high, scale, norm, residual, query);
   }
 };

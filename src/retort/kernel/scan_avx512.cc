@@ -50,9 +50,7 @@ struct Bf16 : Avx512 {
   }
 };
 
-bool supported() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-}
+bool supported() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"); }
 
 }  // namespace
 

@@ -15,8 +15,8 @@ struct Bf16 : Avx512 {
     return _mm512_set1_epi32(static_cast<const int32_t*>(query.narrow)[step]);
   }
   static void multiply(Acc& sum, Item item, Query query) {
-    sum = _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(item),
-                           reinterpret_cast<__m512bh>(query));
+    sum =
+        _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(item), reinterpret_cast<__m512bh>(query));
   }
 };
 

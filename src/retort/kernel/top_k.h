@@ -29,6 +29,8 @@ class TopK {
   }
   bool full() const { return static_cast<int64_t>(heap_.size()) >= k_; }
   int64_t size() const { return static_cast<int64_t>(heap_.size()); }
+  /// The worst score kept; there must be one.
+  float worst() const { return heap_.front().score; }
   /// Adds the items kept by another selection.
   void merge(const TopK& other);
   /// Best first; leaves the selection empty.

@@ -1,83 +1,120 @@
-// Search over 100,000 vectors of width 128: exact and HNSW, with and without a filter.
-#include <vector>
+// Search over 100,000 vectors of width 128, k = 100, beside Faiss and hnswlib, in alternation.
+//   bench_search [exact] [hnsw] [all_pairs]     without a word: all three
+#include <cstdio>
+#include <cstring>
 
-#include <benchmark/benchmark.h>
+#include "bench/measure.h"
+#include "bench/search_peers.h"
 
 #include "retort/common/rng.h"
 #include "retort/common/thread_pool.h"
 #include "retort/index/exact_index.h"
 #include "retort/index/hnsw_index.h"
-#include "retort/kernel/dense.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kItems = 100'000, kQueries = 200;
+constexpr int64_t kItems = 100'000, kQueries = 1000;
 constexpr int32_t kDim = 128, kTop = 100;
 
 /// Vectors around 200 centres, as towers give them: pure noise has no neighbours to find.
-std::vector<float> clustered(int64_t rows, const char* stream) {
+std::vector<float> clustered(int64_t rows, const char* stream, double spread = 1) {
   const Rng centres(1, "centres"), noise(1, stream);
   std::vector<float> values(static_cast<size_t>(rows * kDim));
   for (size_t i = 0; i < values.size(); ++i) {
     const uint64_t row = i / kDim;
     const uint64_t centre = noise.below(200, (uint64_t{1} << 40) + row);
-    values[i] = static_cast<float>(centres.normal(centre * kDim + i % kDim) + noise.normal(i));
+    values[i] =
+        static_cast<float>(spread * centres.normal(centre * kDim + i % kDim) + noise.normal(i));
   }
   return values;
 }
 
-const std::vector<float>& items() {
-  static const std::vector<float> values = clustered(kItems, "items");
-  return values;
-}
-const std::vector<float>& queries() {
-  static const std::vector<float> values = clustered(kQueries, "queries");
-  return values;
+std::span<const float> row(const std::vector<float>& values, int64_t at) {
+  return std::span(values).subspan(static_cast<size_t>(at * kDim), kDim);
 }
 
-ItemFilter every(int64_t step) {
-  if (step == 1) return {};
-  ItemFilter filter = ItemFilter::none(kItems);
-  for (int64_t item = 0; item < kItems; item += step) filter.allow(static_cast<int32_t>(item));
-  return filter;
-}
-
-void search(benchmark::State& state, const ItemIndex& index) {
-  set_threads(1);
-  const ItemFilter filter = every(state.range(0));
-  int64_t q = 0;
-  for (auto _ : state) {
-    const auto query =
-        std::span(queries()).subspan(static_cast<size_t>(q++ % kQueries * kDim), kDim);
-    benchmark::DoNotOptimize(index.search(query, kTop, filter));
+/// Share of `found` [queries][k] that an exact search gives too.
+template <class Id>
+double recall(const std::vector<std::vector<SearchHit>>& exact,
+              const std::vector<std::vector<Id>>& found) {
+  int64_t hits = 0, all = 0;
+  for (size_t q = 0; q < found.size(); ++q) {
+    std::vector<Id> ids = found[q];
+    std::sort(ids.begin(), ids.end());
+    for (const SearchHit& hit : exact[q])
+      hits += std::binary_search(ids.begin(), ids.end(), static_cast<Id>(hit.item));
+    all += std::ssize(exact[q]);
   }
-  state.SetLabel(kernel_isa());
+  return static_cast<double>(hits) / static_cast<double>(all);
 }
 
-/// Argument: every n-th item is allowed.
-void exact_one(benchmark::State& state) { search(state, ExactIndex(items(), kDim)); }
-BENCHMARK(exact_one)->Arg(1)->Arg(10)->Arg(1000)->Unit(benchmark::kMillisecond);
-
-void exact_batch(benchmark::State& state) {
-  set_threads(static_cast<int>(state.range(0)));
-  for (auto _ : state) benchmark::DoNotOptimize(exact_top_k(items(), queries(), kDim, kTop));
-  state.SetItemsProcessed(state.iterations() * kQueries);
+std::vector<int64_t> ids_of(const std::vector<SearchHit>& hits) {
+  std::vector<int64_t> ids;
+  for (const SearchHit& hit : hits) ids.push_back(hit.item);
+  return ids;
 }
-BENCHMARK(exact_batch)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-void hnsw_one(benchmark::State& state) {
-  static HnswIndex index;
-  if (index.size() == 0) {
-    set_threads(0);
-    index.build(items(), kDim);
+void bench_exact(const char* name, double spread) {
+  const auto items = clustered(kItems, "items", spread), queries = clustered(kQueries, "q", spread);
+  const FaissFlat faiss(items, kDim);
+  const ExactIndex fp32(items, kDim), bf16(items, kDim, Storage::kBf16),
+      int8(items, kDim, Storage::kAuto);
+  const auto single = [&](const ExactIndex& index, int threads) {
+    return [&, threads] {
+      set_threads(threads);
+      for (int64_t q = 0; q < 20; ++q) index.search(row(queries, q), kTop, {});
+    };
+  };
+  std::vector<Contender> one{{"Faiss IndexFlatIP",
+                              [&] {
+                                for (int q = 0; q < 20; ++q) faiss.search(row(queries, q), kTop, 1);
+                              },
+                              20},
+                             {"exact fp32, 1 thread", single(fp32, 1), 20},
+                             {"exact bf16, 1 thread", single(bf16, 1), 20},
+                             {"exact " + int8.storage() + ", 1 thread", single(int8, 1), 20},
+                             {"exact " + int8.storage() + ", 2 threads", single(int8, 2), 20}};
+  alternate(one, 15);
+  fmt::print("\nExact, one query, {} vectors\n{}", name, table_of(one, "query"));
+  std::vector<std::vector<int64_t>> found, found_faiss;
+  for (int64_t q = 0; q < 100; ++q) {
+    found.push_back(ids_of(int8.search(row(queries, q), kTop, {})));
+    found_faiss.push_back(faiss.search(row(queries, q), kTop, 1));
   }
-  state.counters["recall"] = recall_against_exact(index, items(), queries(), kDim, kTop);
-  search(state, index);
+  const auto truth = fp32.search_many(std::span(queries).first(100 * kDim), kDim, kTop, {});
+  fmt::print("recall against exact fp32: {} {:.5f}, Faiss {:.5f}\n", int8.storage(),
+             recall(truth, found), recall(truth, found_faiss));
+
+  const auto batch = [&](const ExactIndex& index, int threads) {
+    return [&, threads] {
+      set_threads(threads);
+      index.search_many(queries, kDim, kTop, {});
+    };
+  };
+  std::vector<Contender> many{
+      {"Faiss IndexFlatIP, 1 thread", [&] { faiss.search(queries, kTop, 1); }, kQueries},
+      {"Faiss IndexFlatIP, 2 threads", [&] { faiss.search(queries, kTop, 2); }, kQueries},
+      {"exact bf16, 1 thread", batch(bf16, 1), kQueries},
+      {"exact " + int8.storage() + ", 1 thread", batch(int8, 1), kQueries},
+      {"exact " + int8.storage() + ", 2 threads", batch(int8, 2), kQueries}};
+  alternate(many, 5);
+  fmt::print("\nExact, {} queries at once, {} vectors\n{}", kQueries, name,
+             table_of(many, "query"));
 }
-BENCHMARK(hnsw_one)->Arg(1)->Arg(2)->Arg(10)->Arg(1000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace retort
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  using namespace retort;
+  const auto wanted = [&](const char* name) {
+    for (int i = 1; i < argc; ++i)
+      if (std::strcmp(argv[i], name) == 0) return true;
+    return argc < 2;
+  };
+  if (wanted("exact")) {
+    bench_exact("clustered", 1);
+    bench_exact("random normal", 0);
+  }
+}

@@ -5,14 +5,6 @@
 namespace retort {
 namespace {
 
-/// sum_k gate[:, k] * experts[k]. @param gate [R, K]   @param experts K of [R, H]   @return [R, H]
-torch::Tensor mixture(const torch::Tensor& gate, const std::vector<torch::Tensor>& experts) {
-  torch::Tensor sum = gate.narrow(1, 0, 1) * experts[0];
-  for (size_t k = 1; k < experts.size(); ++k)
-    sum = sum + gate.narrow(1, static_cast<int64_t>(k), 1) * experts[k];
-  return sum;
-}
-
 Mlp make_tower(const TeacherOptions& options) {
   std::vector<int32_t> layers = options.tower_layers;
   layers.push_back(1);
@@ -29,22 +21,24 @@ Mmoe::Mmoe(const Schema& schema, const TeacherOptions& options)
     place_module(*this, "teacher.expert" + std::to_string(k), experts_.back().ptr());
   }
   const auto gate = torch::nn::LinearOptions(input_.width(), options.experts).bias(false);
-  gate_click_ = torch::nn::Linear(gate);
-  gate_read_ = torch::nn::Linear(gate);
+  gate_click_.layer = torch::nn::Linear(gate);
+  gate_read_.layer = torch::nn::Linear(gate);
   tower_click_ = make_tower(options);
   tower_read_ = make_tower(options);
-  place_module(*this, "teacher.gate_click", gate_click_.ptr());
-  place_module(*this, "teacher.gate_read", gate_read_.ptr());
+  place_module(*this, "teacher.gate_click", gate_click_.layer.ptr());
+  place_module(*this, "teacher.gate_read", gate_read_.layer.ptr());
   place_module(*this, "teacher.tower_click", tower_click_.ptr());
   place_module(*this, "teacher.tower_read", tower_read_.ptr());
 }
 
 TaskLogits Mmoe::score(const TensorBatch& batch) {
-  const torch::Tensor x = input_.forward(batch);
+  const GroupedRows x = input_.forward(batch);
   std::vector<torch::Tensor> experts;
   for (Mlp& expert : experts_) experts.push_back(expert->forward(x));
-  const auto head = [&](torch::nn::Linear& gate, Mlp& tower) {
-    return tower->forward(mixture(torch::softmax(gate->forward(x), 1), experts)).squeeze(1);
+  const auto head = [&](Gate& gate, Mlp& tower) {
+    const torch::Tensor weights =
+        torch::softmax(dense_layer(x, {.weight = gate.layer->weight, .plans = gate.plans}), 1);
+    return tower->forward(gated_mixture(weights, experts)).squeeze(1);
   };
   TaskLogits logits;
   logits.click = head(gate_click_, tower_click_);
@@ -56,8 +50,8 @@ TaskLogits Mmoe::score(const TensorBatch& batch) {
 void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, "teacher.expert" + std::to_string(k));
-  retort::initialise(*gate_click_, init, "teacher.gate_click", Followed::kByNothing);
-  retort::initialise(*gate_read_, init, "teacher.gate_read", Followed::kByNothing);
+  retort::initialise(*gate_click_.layer, init, "teacher.gate_click", Followed::kByNothing);
+  retort::initialise(*gate_read_.layer, init, "teacher.gate_read", Followed::kByNothing);
   tower_click_->initialise(init, "teacher.tower_click");
   tower_read_->initialise(init, "teacher.tower_read");
   initialise_tables(*this, init, embedding_deviation);

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "retort/model/options.h"
+#include "retort/nn/dense_layer.h"
 #include "retort/nn/input.h"
 
 namespace retort {
@@ -14,12 +15,14 @@ class TeacherInput {
  public:
   /// Registers the tables below `model`. Throws ConfigError if no feature is left.
   TeacherInput(torch::nn::Module& model, const Schema& schema, const FeatureOptions& options);
-  /// User features are looked up once a row of `batch.users`, then spread to their rows.
-  /// @return x, [R, width]
-  torch::Tensor forward(const TensorBatch& batch);
+  /// User features are the part that rows of one user share; item and pair features are their own.
+  GroupedRows forward(const TensorBatch& batch);
   int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
 
  private:
+  /// Item and pair features of each row.
+  torch::Tensor side_by_side(const std::vector<torch::Tensor>& parts) const;
+
   InputLayer user_, item_, pair_;
 };
 

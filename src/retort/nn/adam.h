@@ -1,4 +1,4 @@
-// The arithmetic of one Adam step: fused loops on the CPU, libtorch operations elsewhere.
+// One Adam step on tensors: fused loops for fp32 on the CPU, libtorch operations elsewhere.
 #pragma once
 
 #include <torch/torch.h>

@@ -41,12 +41,12 @@ struct Lookup : torch::autograd::Function<Lookup> {
   }
 };
 
-const torch::Tensor& anchor() {
+}  // namespace
+
+const torch::Tensor& table_anchor() {
   static const torch::Tensor kAnchor = torch::zeros({}, torch::requires_grad());
   return kAnchor;
 }
-
-}  // namespace
 
 EmbeddingTableImpl::EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name)
     : table_name(std::move(name)), merger(rows) {
@@ -58,7 +58,7 @@ torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, const std::
   return lookup(column, parse_pooling(pooling));
 }
 
-torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, Pooling pooling) {
+void EmbeddingTableImpl::check_ids(const SparseTensor& column) const {
   int64_t highest = column.max_id, lowest = 0;
   if (highest < 0 && column.ids.size(0) > 0) {
     highest = column.ids.max().item<int64_t>();
@@ -69,8 +69,12 @@ torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, Pooling poo
         "embedding table '{}': id {} is outside its {} rows; the data were made with "
         "another vocabulary than the model",
         table_name, lowest < 0 ? lowest : highest, weight.size(0));
+}
+
+torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, Pooling pooling) {
+  check_ids(column);
   auto self = std::static_pointer_cast<EmbeddingTableImpl>(shared_from_this());
-  return Lookup::apply(anchor(), self, column, static_cast<int64_t>(pooling));
+  return Lookup::apply(table_anchor(), self, column, static_cast<int64_t>(pooling));
 }
 
 std::vector<std::pair<std::string, EmbeddingTable>> embedding_tables(torch::nn::Module& module) {

@@ -27,6 +27,9 @@ struct EmbeddingTableImpl : torch::nn::Module {
   torch::Tensor lookup(const SparseTensor& column, const std::string& pooling);
   torch::Tensor lookup(const SparseTensor& column, Pooling pooling);
 
+  /// Throws DataError naming the table if the column holds an id outside [0, rows).
+  void check_ids(const SparseTensor& column) const;
+
   using Touched = RowGradients;
   const std::string table_name;
   torch::Tensor weight;          // [rows, dim] float32, a registered buffer
@@ -34,6 +37,9 @@ struct EmbeddingTableImpl : torch::nn::Module {
   RowMerger merger;
 };
 TORCH_MODULE(EmbeddingTable);
+
+/// What a lookup hands to autograd in place of the table, so that its result has a gradient.
+const torch::Tensor& table_anchor();
 
 /// Every embedding table below `module`, with its full name ("user.user_id").
 std::vector<std::pair<std::string, EmbeddingTable>> embedding_tables(torch::nn::Module& module);

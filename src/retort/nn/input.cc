@@ -1,6 +1,8 @@
 #include "retort/nn/input.h"
 
 #include "retort/common/error.h"
+#include "retort/nn/mixed_input.h"
+#include "retort/nn/mixed_precision.h"
 
 namespace retort {
 
@@ -36,23 +38,35 @@ InputLayer::InputLayer(InputSpec spec, const TableMap& tables) : spec_(std::move
   }
 }
 
-torch::Tensor InputLayer::forward(const SideTensors& side) {
-  std::vector<torch::Tensor> parts;
-  parts.reserve(tables_.size() + 1);
+void InputLayer::check_side(const SideTensors& side) const {
+  check(width() > 0, "input: no feature");
   for (size_t i = 0; i < tables_.size(); ++i) {
     const auto column = static_cast<size_t>(spec_.sparse_index[i]);
     check(column < side.sparse.size(), "input: feature '{}' is column {} of {}",
           spec_.fields[i].feature, column, side.sparse.size());
-    parts.push_back(tables_[i]->lookup(side.sparse[column], pooling_[i]));
   }
-  if (spec_.dense_width > 0) {
-    check(side.dense.defined() && side.dense.size(1) == spec_.dense_width,
-          "input: {} dense values a row, not {}", side.dense.defined() ? side.dense.size(1) : 0,
-          spec_.dense_width);
-    const bool alike = parts.empty() || parts[0].scalar_type() == side.dense.scalar_type();
-    parts.push_back(alike ? side.dense : side.dense.to(parts[0].scalar_type()));
+  const int64_t dense = side.dense.defined() ? side.dense.size(1) : 0;
+  check(spec_.dense_width == 0 || dense == spec_.dense_width,
+        "input: {} dense values a row, not {}", dense, spec_.dense_width);
+}
+
+torch::Tensor InputLayer::forward(const SideTensors& side) {
+  check_side(side);
+  const auto column = [&](size_t i) -> const SparseTensor& {
+    return side.sparse[static_cast<size_t>(spec_.sparse_index[i])];
+  };
+  const torch::Tensor dense = spec_.dense_width > 0 ? side.dense : torch::Tensor();
+  if (MixedPrecision::active()) {
+    std::vector<MixedField> fields;
+    for (size_t i = 0; i < tables_.size(); ++i)
+      fields.push_back({tables_[i], column(i), pooling_[i]});
+    return mixed_input(std::move(fields), dense, side.rows);
   }
-  check(!parts.empty(), "input: no feature");
+  std::vector<torch::Tensor> parts;
+  parts.reserve(tables_.size() + 1);
+  for (size_t i = 0; i < tables_.size(); ++i)
+    parts.push_back(tables_[i]->lookup(column(i), pooling_[i]));
+  if (dense.defined()) parts.push_back(parts.empty() ? dense : dense.to(parts[0].scalar_type()));
   return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
 }
 

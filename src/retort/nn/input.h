@@ -25,11 +25,15 @@ class InputLayer {
  public:
   InputLayer() = default;
   InputLayer(InputSpec spec, const TableMap& tables);
-  /// @return [rows, spec.width()]; throws ArgumentError if the side's columns do not fit the spec
+  /// Throws ArgumentError if the side's columns do not fit the spec.
+  /// @return [rows, width()] fp32; where MixedPrecision is active bf16
+  ///   [rows, padded_width(width())], zeros behind the width
   torch::Tensor forward(const SideTensors& side);
   int32_t width() const { return spec_.width(); }
 
  private:
+  void check_side(const SideTensors& side) const;
+
   InputSpec spec_;
   std::vector<EmbeddingTable> tables_;  // [fields]
   std::vector<Pooling> pooling_;        // [fields]

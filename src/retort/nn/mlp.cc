@@ -12,17 +12,27 @@ MlpImpl::MlpImpl(MlpOptions given) : options(std::move(given)) {
     check(out > 0, "mlp: a layer of {} outputs", out);
     layers.push_back(
         register_module("layer" + std::to_string(layers.size()), torch::nn::Linear(width, out)));
+    plans_.push_back(std::make_shared<DensePlans>());
     width = out;
   }
 }
 
-torch::Tensor MlpImpl::forward(torch::Tensor x) {
-  for (size_t i = 0; i < layers.size(); ++i) {
-    x = layers[i]->forward(x);
-    if (i + 1 < layers.size() || options.relu_after_last) x = torch::relu_(x);
-  }
-  return x;
+DenseLayer MlpImpl::layer(size_t i) {
+  const bool last = i + 1 == layers.size();
+  return {.weight = layers[i]->weight,
+          .bias = layers[i]->bias,
+          .relu = !last || options.relu_after_last,
+          .float_output = last && !options.relu_after_last,
+          .plans = plans_[i]};
 }
+
+torch::Tensor MlpImpl::forward(const GroupedRows& x) {
+  torch::Tensor h = dense_layer(x, layer(0));
+  for (size_t i = 1; i < layers.size(); ++i) h = dense_layer(h, layer(i));
+  return h;
+}
+
+torch::Tensor MlpImpl::forward(const torch::Tensor& x) { return forward(GroupedRows{.own = x}); }
 
 void MlpImpl::initialise(const Rng& init, const std::string& name) {
   for (size_t i = 0; i < layers.size(); ++i) {

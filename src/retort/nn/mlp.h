@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include "retort/nn/dense_layer.h"
 #include "retort/nn/init.h"
 
 namespace retort {
@@ -20,13 +21,19 @@ struct MlpOptions {
 /// Source: towers of DMTL sec. 3.1.4; the last layer is linear unless `relu_after_last`.
 struct MlpImpl : torch::nn::Module {
   explicit MlpImpl(MlpOptions options);
-  /// @param x [R, input]   @return [R, layers.back()]
-  torch::Tensor forward(torch::Tensor x);
+  /// @param x [R, input]; in bf16 with columns of zeros behind, if any
+  /// @return [R, layers.back()], fp32, or bf16 where x is and a ReLU comes last
+  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const GroupedRows& x);
   /// `name` is the module's own full name.
   void initialise(const Rng& init, const std::string& name);
 
   const MlpOptions options;
   std::vector<torch::nn::Linear> layers;
+
+ private:
+  DenseLayer layer(size_t i);
+  std::vector<std::shared_ptr<DensePlans>> plans_;
 };
 TORCH_MODULE(Mlp);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "retort/common/error.h"
+#include "retort/nn/mixed_precision.h"
 #include "retort/trainer/nonfinite.h"
 
 namespace retort {
@@ -30,7 +31,11 @@ std::string_view name_of(Phase phase) {
 
 Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
                  torch::Device device, int64_t planned_steps)
-    : terms_(recipe.terms), schema_(schema), device_(device), widths_(dense_widths(schema)) {
+    : terms_(recipe.terms),
+      schema_(schema),
+      device_(device),
+      widths_(dense_widths(schema)),
+      bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())) {
   for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
   const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
   student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
@@ -81,7 +86,10 @@ LossValues Learner::values_of(const Outputs& outputs) const {
 }
 
 LossValues Learner::step(const Batch& batch, int64_t step) {
-  const Outputs outputs = forward(batch, false);
+  const Outputs outputs = [&] {
+    const MixedPrecision guard(bf16_);
+    return forward(batch, false);
+  }();
   const LossValues values = values_of(outputs);
   if (!std::isfinite(values.total)) refuse(batch, values, step);
   outputs.total.backward();

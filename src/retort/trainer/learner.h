@@ -84,6 +84,7 @@ class Learner {
   const Schema& schema_;
   torch::Device device_;
   DenseWidths widths_;
+  bool bf16_;  // dense layers of a step
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;

@@ -1,6 +1,7 @@
 #include "retort/trainer/torch_info.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <torch/torch.h>
 
 #include "retort/loss/losses.h"
@@ -17,7 +18,12 @@ TorchInfo torch_info() {
 // OpenBLAS keeps threads of its own beside libtorch's. They wait by yielding in a loop, so that on
 // a busy machine a step of small products takes ten times as long; one thread a product is also
 // quicker on two free cores.
+//
+// Tensors of a step are given back to the heap, not to the system: fresh pages cost a tenth of it.
 void set_torch_threads(int threads) {
+  constexpr int kLargest = 1 << 30;
+  ::mallopt(M_MMAP_THRESHOLD, kLargest);
+  ::mallopt(M_TRIM_THRESHOLD, kLargest);
   if (threads > 0) torch::set_num_threads(threads);
   using SetThreads = void (*)(int);
   if (void* found = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))

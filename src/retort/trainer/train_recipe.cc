@@ -100,6 +100,9 @@ LoopOptions read_loop(const Json& recipe) {
   LoopOptions loop;
   Fields fields(recipe, "train");
   fields.read("batch", loop.batch);
+  std::string precision = precision_name(loop.precision);
+  fields.read_choice("precision", precision, {"auto", "fp32", "bf16"});
+  loop.precision = precision_from_name(precision);
   fields.read("epochs", loop.epochs);
   fields.read("patience", loop.patience);
   fields.read("metric", loop.metric);
@@ -131,6 +134,14 @@ BetaOptions read_beta(const Json& recipe) {
   check_metric("beta.metric", beta.metric, {"mrr"}, {"recall", "ndcg"});
   return beta;
 }
+
+}  // namespace
+
+bool trains_in_bf16(Precision precision, bool on_cpu) {
+  return on_cpu ? resolve(precision) == Precision::kBf16 : precision == Precision::kBf16;
+}
+
+namespace {
 
 // Terms and models must fit each other, so that nothing is declared and never trained.
 void check_models(const TrainRecipe& recipe) {

@@ -7,6 +7,7 @@
 
 #include "retort/common/json.h"
 #include "retort/dataset/loader.h"
+#include "retort/kernel/precision.h"
 
 namespace retort {
 
@@ -23,15 +24,20 @@ struct TermOptions {
 
 /// [train]
 struct LoopOptions {
-  int32_t batch = 1024;               // rows, negatives included
-  int64_t epochs = 20;                // at most; of each phase
-  int64_t patience = 2;               // epochs without a better metric; 0 = never stop early
-  std::string metric = "auc_read";    // auc_read | auc_click | recall@K | loss
-  int64_t checkpoint_every = 0;       // steps; 0 = at epoch ends only
-  int64_t validation_limit = 0;       // positives judged; 0 = all
-  int64_t log_every = 100;            // steps between two training lines of metrics.jsonl
-  std::string teacher_epoch = "own";  // own: the teacher's best epoch; student: the student's
+  int32_t batch = 1024;                    // rows, negatives included
+  Precision precision = Precision::kAuto;  // auto | fp32 | bf16: the arithmetic of dense layers
+  int64_t epochs = 20;                     // at most; of each phase
+  int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
+  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | loss
+  int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
+  int64_t validation_limit = 0;            // positives judged; 0 = all
+  int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
+  std::string teacher_epoch = "own";       // own: the teacher's best epoch; student: the student's
 };
+
+/// Whether steps on `device` compute dense layers in bf16: a processor that multiplies it natively
+/// by default, a GPU only where the recipe asks for it.
+bool trains_in_bf16(Precision precision, bool on_cpu);
 
 /// [beta]: popularity correction chosen on validation after training.
 struct BetaOptions {

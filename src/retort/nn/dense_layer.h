@@ -1,0 +1,62 @@
+// One dense layer, fp32 or bf16 by the type of its input: in fp32 and on a GPU libtorch's
+// operations, in bf16 on a CPU the fused products of kernel/fused_dense.h.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "retort/kernel/fused_dense.h"
+
+namespace retort {
+
+/// The input of a layer whose rows share a part: row r is [shared[owner[r]], own[r]]. What the
+/// shared part contributes is computed once an owner. bf16 tensors may have columns of zeros
+/// behind their width.
+struct GroupedRows {
+  torch::Tensor shared;      // [G, shared_width]; undefined: none
+  torch::Tensor own;         // [R, the layer's other inputs]
+  torch::Tensor owner;       // [R] int64, ascending
+  int64_t shared_width = 0;  // 0: none
+
+  /// [R, shared_width + own], fp32.
+  torch::Tensor joined(int64_t own_width) const;
+};
+
+/// Plans of a layer's products, one a shape, made when they are first needed.
+class DensePlans {
+ public:
+  DensePlan& plan(const DenseShape& shape);
+
+ private:
+  using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool>;
+  std::map<Key, std::unique_ptr<DensePlan>> plans_;
+};
+
+struct DenseLayer {
+  torch::Tensor weight;  // [out, in] fp32
+  torch::Tensor bias;    // [out] fp32 or undefined
+  bool relu = false;
+  bool float_output = true;           // bf16 input: y in fp32
+  std::shared_ptr<DensePlans> plans;  // for bf16 on a CPU; used by one step at a time
+};
+
+/// y = act(x W^T + b). x is [R, in], or in bf16 [R, in or more columns, the rest zeros].
+/// @return [R, out], fp32, or bf16 where x is bf16 and the output is not to be fp32
+torch::Tensor dense_layer(const torch::Tensor& x, const DenseLayer& layer);
+/// The same with a shared part, computed once an owner.
+torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer);
+/// What the fused products are tested against, and what runs on a GPU.
+torch::Tensor dense_layer_by_ops(const GroupedRows& x, const DenseLayer& layer);
+
+/// e[r] = sum over k of gate[r, k] * parts[k][r]: the mixture of experts.
+/// @param gate [R, K] fp32   @param parts K of [R, H], fp32 or bf16   @return [R, H], as parts
+/// Source: MMoE, Ma et al., KDD 2018, eq. 6.
+torch::Tensor gated_mixture(const torch::Tensor& gate, const std::vector<torch::Tensor>& parts);
+torch::Tensor gated_mixture_by_ops(const torch::Tensor& gate,
+                                   const std::vector<torch::Tensor>& parts);
+
+}  // namespace retort

@@ -1,0 +1,21 @@
+// Where training computes in bf16: a guard around the step, as autocast is in PyTorch. Layers read
+// it and choose their path; weights, gradients of weights, losses and optimizers stay fp32.
+#pragma once
+
+namespace retort {
+
+/// While it lives, layers of this thread compute in bf16 if `on`. Scores for judging are made
+/// outside of it, in fp32. Source: Micikevicius et al., Mixed Precision Training, ICLR 2018.
+class MixedPrecision {
+ public:
+  explicit MixedPrecision(bool on);
+  ~MixedPrecision();
+  MixedPrecision(const MixedPrecision&) = delete;
+  MixedPrecision& operator=(const MixedPrecision&) = delete;
+  static bool active();
+
+ private:
+  bool before_;
+};
+
+}  // namespace retort

@@ -1,13 +1,9 @@
 // The arithmetic of matrix products: bf16 inputs with fp32 accumulation, or fp32 throughout.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
 namespace retort {
-
-/// A bf16 number as stored: the upper half of a float's bits.
-using Bf16 = uint16_t;
 
 /// kAuto: bf16 where the processor executes it natively, else fp32.
 enum class Precision { kAuto, kFp32, kBf16 };

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "retort/kernel/precision.h"
+#include "retort/kernel/bf16.h"
 
 namespace retort {
 

@@ -46,13 +46,12 @@ namespace {
   for (int64_t i = 0; i < size; ++i) to[i] = rounded(scale * from[i]);
 }
 
-/// sums = the rows [begin, end) added up; `sums` has room for `width` floats.
-[[gnu::target_clones(RETORT_CLONES)]] void group_run(const Bf16* rows, int64_t begin, int64_t end,
-                                                     int64_t width, float* sums, Bf16* to) {
+/// sums = `count` rows of `width` values, `stride` apart, added up.
+[[gnu::target_clones(RETORT_CLONES)]] void column_run(const Bf16* rows, int64_t count,
+                                                      int64_t stride, int64_t width, float* sums) {
   std::fill_n(sums, width, 0.0F);
-  for (int64_t row = begin; row < end; ++row)
-    for (int64_t c = 0; c < width; ++c) sums[c] += wide(rows[row * width + c]);
-  for (int64_t c = 0; c < width; ++c) to[c] = rounded(sums[c]);
+  for (int64_t row = 0; row < count; ++row)
+    for (int64_t c = 0; c < width; ++c) sums[c] += wide(rows[row * stride + c]);
 }
 
 [[gnu::target_clones(RETORT_CLONES)]] void weighted_run(float factor, const Bf16* from,
@@ -132,9 +131,17 @@ void sum_groups(const Bf16* rows, const int64_t* owner, int64_t row_count, int64
     for (int64_t group = first; group < last; ++group) {
       int64_t end = begin;
       while (end < row_count && owner[end] == group) ++end;
-      group_run(rows, begin, end, width, sum.data(), sums + group * width);
+      column_run(rows + begin * width, end - begin, width, width, sum.data());
+      scale_run(sum.data(), width, 1, sums + group * width);
       begin = end;
     }
+  });
+}
+
+void column_sums(const Bf16* rows, int64_t row_count, int64_t width, float* sums) {
+  // Each sum is made by one thread, in the rows' order.
+  in_runs(width, row_count, [&](int64_t begin, int64_t end) {
+    column_run(rows + begin, row_count, width, end - begin, sums + begin);
   });
 }
 

@@ -27,6 +27,9 @@ void sum_rows(const float* weight, int64_t dim, const int64_t* ids, int64_t coun
 void sum_groups(const Bf16* rows, const int64_t* owner, int64_t row_count, int64_t groups,
                 int64_t width, Bf16* sums);
 
+/// sums[c] = sum of rows[r, c] over r. Shapes: rows [R, width], sums [width].
+void column_sums(const Bf16* rows, int64_t row_count, int64_t width, float* sums);
+
 /// out[r, c] = sum over k of gate[r, k] * parts[k][r, c]. Shapes: gate [R, K], parts K of [R, C].
 void gated_sum(const float* gate, const Bf16* const* parts, int64_t rows, int64_t count,
                int64_t width, Bf16* out);

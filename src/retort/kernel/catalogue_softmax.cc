@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <numbers>
 
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
-#include "retort/kernel/catalogue_tiles.h"
+#include "retort/kernel/catalogue_input.h"
+#include "retort/kernel/catalogue_worker.h"
 #include "retort/kernel/dense.h"
 #include "retort/kernel/softmax_rows.h"
 
@@ -26,96 +26,6 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kChunks = 32;
 constexpr int64_t kPartialBytes = int64_t{32} << 20;  // of the users' gradient, all chunks together
 constexpr float kLog2E = std::numbers::log2e_v<float>;
-
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
-/// Memory aligned for oneDNN that only grows.
-class Buffer {
- public:
-  template <class T = void>
-  T* reserve(int64_t bytes) {
-    if (bytes > size_) {
-      const int64_t wanted = round_up(bytes, 64);
-      data_.reset(std::aligned_alloc(64, static_cast<size_t>(wanted)));
-      check(data_ != nullptr, "CatalogueSoftmax: no memory for {} bytes", wanted);
-      size_ = wanted;
-    }
-    return static_cast<T*>(data_.get());
-  }
-  template <class T>
-  T* get() const {
-    return static_cast<T*>(data_.get());
-  }
-  int64_t size() const { return size_; }
-
- private:
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<void, Free> data_;
-  int64_t size_ = 0;
-};
-
-/// What one thread works in.
-struct Worker {
-  Buffer items, logit_items, gradient_items;  // of the block at hand: plain and packed
-  Buffer bias, logits, gradient, item_sum, scratch;
-  int64_t size() const {
-    return items.size() + logit_items.size() + gradient_items.size() + bias.size() + logits.size() +
-           gradient.size() + item_sum.size() + scratch.size();
-  }
-};
-
-int64_t item_count(const CatalogueSoftmaxInput& in) {
-  return static_cast<int64_t>(in.items.empty() ? in.items_bf16.size() : in.items.size()) / in.dim;
-}
-
-void check_row_items(const CatalogueSoftmaxInput& in, int64_t rows, int64_t items) {
-  check(static_cast<int64_t>(in.row_offsets.size()) == rows + 1 && in.row_offsets[0] >= 0 &&
-            in.row_offsets[static_cast<size_t>(rows)] <= static_cast<int64_t>(in.row_items.size()),
-        "CatalogueSoftmax: row_offsets do not fit {} rows and {} row_items", rows,
-        in.row_items.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    const auto row = static_cast<size_t>(r);
-    check(in.row_offsets[row] <= in.row_offsets[row + 1],
-          "CatalogueSoftmax: row_offsets fall at row {}", r);
-    int64_t last = -1;
-    for (auto i = static_cast<size_t>(in.row_offsets[row]);
-         i < static_cast<size_t>(in.row_offsets[row + 1]); ++i) {
-      check(in.row_items[i] >= last && in.row_items[i] >= 0 && in.row_items[i] < items,
-            "CatalogueSoftmax: row_items of row {} are not ascending items below {}", r, items);
-      last = in.row_items[i];
-    }
-  }
-}
-
-void check_input(const CatalogueSoftmaxInput& in) {
-  check(in.dim > 0, "CatalogueSoftmax: width {}", in.dim);
-  check(in.items.empty() || in.items_bf16.empty(),
-        "CatalogueSoftmax: items are given in fp32 and in bf16");
-  const auto rows = static_cast<int64_t>(in.targets.size()), items = item_count(in);
-  check(static_cast<int64_t>(in.users.size()) == rows * in.dim,
-        "CatalogueSoftmax: users of {} floats are not [{}, {}]", in.users.size(), rows, in.dim);
-  check(items > 0 && items <= INT32_MAX &&
-            items * in.dim == static_cast<int64_t>(in.items.size() + in.items_bf16.size()),
-        "CatalogueSoftmax: items of {} numbers are not [N, {}]",
-        in.items.size() + in.items_bf16.size(), in.dim);
-  for (size_t r = 0; r < in.targets.size(); ++r)
-    check(in.targets[r] >= 0 && in.targets[r] < items,
-          "CatalogueSoftmax: target {} of row {} is not in [0, {})", in.targets[r], r, items);
-  const auto fits = [](size_t size, int64_t expected) {
-    return size == 0 || static_cast<int64_t>(size) == expected;
-  };
-  check(fits(in.weight.size(), rows) && fits(in.reward.size(), rows),
-        "CatalogueSoftmax: {} weights and {} rewards for {} rows", in.weight.size(),
-        in.reward.size(), rows);
-  check(fits(in.log_q.size(), items) && fits(in.excluded.size(), (items + 63) / 64),
-        "CatalogueSoftmax: {} log_q and {} words of excluded for {} items", in.log_q.size(),
-        in.excluded.size(), items);
-  if (!in.row_offsets.empty()) check_row_items(in, rows, items);
-  check(in.temperature >= 1e-6f && in.temperature <= 1e6f,
-        "CatalogueSoftmax: temperature {} is not in [1e-6, 1e6]", in.temperature);
-}
 
 float factor_of(const CatalogueSoftmaxInput& in, int64_t row) {
   const auto r = static_cast<size_t>(row);
@@ -211,10 +121,10 @@ class CatalogueSoftmax::Impl {
 
   /// Plans the call: shapes of tiles, chunks and passes.
   void begin(const CatalogueSoftmaxInput& in) {
-    check_input(in);
+    check_catalogue_input(in);
     in_ = &in;
     rows_ = static_cast<int64_t>(in.targets.size());
-    items_ = item_count(in);
+    items_ = catalogue_items(in);
     const TileShape shape{.rows = std::min(kTileRows, round_up(std::max<int64_t>(rows_, 1), 16)),
                           .items = std::min(kTileItems, round_up(items_, kLanes)),
                           .dim = in.dim,
@@ -227,6 +137,18 @@ class CatalogueSoftmax::Impl {
     chunks_ = std::min(kChunks, blocks_);
     const int64_t fitting = kPartialBytes / (chunks_ * in.dim * bytes_of<float>());
     pass_rows_ = std::max(shape.rows, fitting / shape.rows * shape.rows);
+    reserve_workers();
+  }
+
+  /// One for every thread, so that which of them does what changes no buffer.
+  void reserve_workers() {
+    const auto wanted = static_cast<size_t>(std::min<int64_t>(threads(), chunks_));
+    while (workers_.size() < wanted) workers_.push_back(std::make_unique<Worker>());
+    idle_.clear();
+    for (const auto& worker : workers_) {
+      worker->reserve(*plan_);
+      idle_.push_back(worker.get());
+    }
   }
 
   /// Rows [first, first + count_) as the products take them, zeros up to a whole tile.
@@ -248,7 +170,7 @@ class CatalogueSoftmax::Impl {
     auto* to = packed_users_.reserve<char>(tiles() * packed_tile());
     const OneThread one;
     Worker& worker = take();
-    void* scratch = worker.scratch.reserve(static_cast<int64_t>(plan_->scratch_size()));
+    auto* scratch = worker.scratch.get<void>();
     for (int64_t tile = 0; tile < tiles(); ++tile)
       plan_->pack_users(users_of(tile), to + tile * round_up(size, 64), scratch);
     give(worker);
@@ -303,10 +225,7 @@ class CatalogueSoftmax::Impl {
   /// A worker that nobody uses.
   Worker& take() {
     const std::lock_guard lock(mutex_);
-    if (idle_.empty()) {
-      workers_.push_back(std::make_unique<Worker>());
-      idle_.push_back(workers_.back().get());
-    }
+    check(!idle_.empty(), "CatalogueSoftmax: more threads than at the call's beginning");
     Worker& worker = *idle_.back();
     idle_.pop_back();
     return worker;
@@ -331,7 +250,7 @@ class CatalogueSoftmax::Impl {
     if (from_bf16 == to_bf16 && size == padded)
       return from_bf16 ? static_cast<const void*>(in_->items_bf16.data() + begin)
                        : static_cast<const void*>(in_->items.data() + begin);
-    auto* to = worker.items.reserve<char>(padded * element());
+    auto* to = worker.items.get<char>();
     if (from_bf16 && !to_bf16)
       widen(in_->items_bf16.data() + begin, size, reinterpret_cast<float*>(to));
     else if (to_bf16 && !from_bf16)
@@ -346,20 +265,14 @@ class CatalogueSoftmax::Impl {
 
   void load_block(int64_t block, Worker& worker, bool for_gradient) const {
     const void* items = plain_items(block, worker);
-    void* scratch = worker.scratch.reserve(static_cast<int64_t>(plan_->scratch_size()));
-    const auto reserve = [](Buffer& buffer, size_t size) {
-      return buffer.reserve(static_cast<int64_t>(size));
-    };
-    plan_->pack_logit_items(items, reserve(worker.logit_items, plan_->logit_items_size()), scratch);
-    if (for_gradient)
-      plan_->pack_gradient_items(
-          items, reserve(worker.gradient_items, plan_->gradient_items_size()), scratch);
-    auto* bias = worker.bias.reserve<float>(tile_items() * bytes_of<float>());
+    auto* scratch = worker.scratch.get<void>();
+    plan_->pack_logit_items(items, worker.logit_items.get<void>(), scratch);
+    if (for_gradient) plan_->pack_gradient_items(items, worker.gradient_items.get<void>(), scratch);
+    auto* bias = worker.bias.get<float>();
     for (int64_t i = 0; i < tile_items(); ++i) {
       const int64_t item = first_item(block) + i;
       bias[i] = item >= items_ || excluded_for_all(*in_, item) ? kNoLogit : bias_of(*in_, item);
     }
-    worker.logits.reserve(tile_rows() * tile_items() * bytes_of<float>());
   }
 
   int64_t rows_of(int64_t tile) const { return std::min(tile_rows(), count_ - tile * tile_rows()); }
@@ -438,7 +351,6 @@ class CatalogueSoftmax::Impl {
   void backward_chunk(int64_t chunk, Worker& worker, const CatalogueSoftmaxState& state,
                       float* user_sum, std::span<float> item_gradient) const {
     std::fill_n(user_sum, tiles() * tile_rows() * dim(), 0.0f);
-    worker.gradient.reserve(tile_rows() * tile_items() * element());
     for (int64_t block = block_begin(chunk); block < block_begin(chunk + 1); ++block) {
       load_block(block, worker, true);
       float* own = item_gradient.data() + first_item(block) * dim();

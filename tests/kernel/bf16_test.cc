@@ -62,6 +62,17 @@ TEST(ReluBackward, KeepsGradientsOfPositiveOutputsOnly) {
   EXPECT_THAT(gradient, ::testing::ElementsAre(0x3F80, 0, 0, 0, 0x3F80));
 }
 
+TEST(AllFinite, FindsInfinityAndNanAtAnyPlace) {
+  for (const float bad : {std::numeric_limits<float>::infinity(), -std::nanf("")}) {
+    for (size_t at = 0; at < 100; at += 33) {
+      std::vector<float> values(100, 3e38F);
+      EXPECT_TRUE(all_finite(narrow(values).data(), 100));
+      values[at] = bad;
+      EXPECT_FALSE(all_finite(narrow(values).data(), 100));
+    }
+  }
+}
+
 TEST(SumRows, AddsAndScales) {
   const std::vector<float> weight{1, 2, 3, 10, 20, 30, 100, 200, 300};
   const std::vector<int64_t> ids{2, 0, 0};

@@ -2,9 +2,11 @@
 #include "small_world.h"
 #include <gtest/gtest.h>
 
+#include "retort/kernel/precision.h"
 #include "retort/loss/bce.h"
 #include "retort/loss/distillation.h"
 #include "retort/model/models.h"
+#include "retort/nn/mixed_precision.h"
 #include "retort/nn/optimizer.h"
 
 namespace retort {
@@ -99,6 +101,34 @@ TEST(DistillationStep, TheStudentReachesItsTeachersProbabilities) {
   const double after = kl_bernoulli(target, models.student->score(batch)).item<double>();
   EXPECT_GT(before, 0.01);
   EXPECT_LT(after, 1e-4);
+}
+
+TEST(DistillationStep, InBf16FollowsTheStepInFp32) {
+  if (!has_native_bf16()) GTEST_SKIP() << "this processor has no native bf16";
+  const TensorBatch batch = small_batch();
+  const auto gradients = [&](bool mixed) {
+    Models models;
+    const MixedPrecision guard(mixed);
+    const TaskLogits logits = models.teacher->score(batch);
+    (bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click) +
+     kl_bernoulli(logits.read, models.student->score(batch)))
+        .backward();
+    std::vector<torch::Tensor> found;
+    for (torch::nn::Module* model :
+         std::vector<torch::nn::Module*>{models.student.get(), models.teacher.get()}) {
+      for (const torch::Tensor& parameter : model->parameters()) found.push_back(parameter.grad());
+      for (auto& [name, table] : embedding_tables(*model))
+        for (const RowGradients& rows : table->pending)
+          found.push_back(torch::zeros_like(table->weight).index_add(0, rows.ids, rows.grads));
+    }
+    return found;
+  };
+  const auto plain = gradients(false), mixed = gradients(true);
+  ASSERT_EQ(mixed.size(), plain.size());
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const double size = plain[i].norm().item<double>();
+    EXPECT_LT((mixed[i] - plain[i]).norm().item<double>(), 0.05 * size + 1e-3) << i;
+  }
 }
 
 }  // namespace

@@ -37,6 +37,15 @@ namespace {
     to[i] = gradient[i] & static_cast<Bf16>(-static_cast<int>(static_cast<int16_t>(output[i]) > 0));
 }
 
+/// 0 if all exponents are below the highest.
+[[gnu::target_clones(RETORT_CLONES)]] int nonfinite_run(const Bf16* values, int64_t size) {
+  constexpr int kExponent = 0x7F80;
+  int16_t found = 0;
+  for (int64_t i = 0; i < size; ++i)
+    found |= static_cast<int16_t>((values[i] & kExponent) == kExponent);
+  return found;
+}
+
 [[gnu::target_clones(RETORT_CLONES)]] void add_run(const float* from, int64_t size, float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] += from[i];
 }
@@ -109,6 +118,8 @@ void relu_backward(const Bf16* output, const Bf16* gradient, int64_t size, Bf16*
     mask_run(output + begin, gradient + begin, end - begin, to + begin);
   });
 }
+
+bool all_finite(const Bf16* values, int64_t size) { return nonfinite_run(values, size) == 0; }
 
 void sum_rows(const float* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
               Bf16* to) {

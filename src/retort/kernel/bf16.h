@@ -15,6 +15,9 @@ void to_bf16(const float* from, int64_t rows, int64_t cols, int64_t stride, Bf16
 /// to[i] = from[i], exactly.
 void to_float(const Bf16* from, int64_t size, float* to);
 
+/// Whether no value is infinite or NaN.
+bool all_finite(const Bf16* values, int64_t size);
+
 /// to[i] = gradient[i] where the ReLU's output[i] is above 0, else 0. `to` may be `gradient`.
 void relu_backward(const Bf16* output, const Bf16* gradient, int64_t size, Bf16* to);
 

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "retort/kernel/fused_dense.h"
+#include "retort/nn/mixed_precision.h"
 
 namespace retort {
 namespace {
@@ -65,6 +66,7 @@ struct MixedInput : torch::autograd::Function<MixedInput> {
     if (dense.defined()) round_dense(dense, x + at, stride);
     for (int64_t row = 0; row < rows; ++row)
       std::fill(x + row * stride + width, x + (row + 1) * stride, Bf16{0});
+    if (!all_finite(x, rows * stride)) MixedPrecision::report_nonfinite();
     return out;
   }
 

@@ -3,12 +3,22 @@
 namespace retort {
 namespace {
 
-thread_local bool mixed = false;
+thread_local bool mixed = false, finite_inputs = true;
 
 }  // namespace
 
-MixedPrecision::MixedPrecision(bool on) : before_(mixed) { mixed = on; }
-MixedPrecision::~MixedPrecision() { mixed = before_; }
+MixedPrecision::MixedPrecision(bool on) : before_(mixed), finite_before_(finite_inputs) {
+  mixed = on;
+  finite_inputs = true;
+}
+
+MixedPrecision::~MixedPrecision() {
+  mixed = before_;
+  finite_inputs = finite_before_;
+}
+
+void MixedPrecision::report_nonfinite() { finite_inputs = false; }
+bool MixedPrecision::finite() const { return finite_inputs; }
 bool MixedPrecision::active() { return mixed; }
 
 }  // namespace retort

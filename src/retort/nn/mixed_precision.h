@@ -14,8 +14,13 @@ class MixedPrecision {
   MixedPrecision& operator=(const MixedPrecision&) = delete;
   static bool active();
 
+  /// A layer's input held a value that is not finite. The ReLU of fused products turns NaN into 0,
+  /// so that the loss would not tell; whoever holds the guard asks.
+  static void report_nonfinite();
+  bool finite() const;
+
  private:
-  bool before_;
+  bool before_, finite_before_;
 };
 
 }  // namespace retort

@@ -86,12 +86,10 @@ LossValues Learner::values_of(const Outputs& outputs) const {
 }
 
 LossValues Learner::step(const Batch& batch, int64_t step) {
-  const Outputs outputs = [&] {
-    const MixedPrecision guard(bf16_);
-    return forward(batch, false);
-  }();
+  const MixedPrecision guard(bf16_);
+  const Outputs outputs = forward(batch, false);
   const LossValues values = values_of(outputs);
-  if (!std::isfinite(values.total)) refuse(batch, values, step);
+  if (!std::isfinite(values.total) || !guard.finite()) refuse(batch, values, step);
   outputs.total.backward();
   if (phase_ != Phase::kTeacher) student_optimizer_->step();
   if (teacher_ != nullptr && phase_ != Phase::kStudent) teacher_optimizer_->step();

@@ -103,6 +103,68 @@ void bench_exact(const char* name, double spread) {
              table_of(many, "query"));
 }
 
+/// Building and searching at equal M, ef_construction and ef; recall of both beside.
+void bench_hnsw(const char* name, double spread) {
+  constexpr int32_t kM = 16, kEfConstruction = 200;
+  const auto items = clustered(kItems, "items", spread), queries = clustered(kQueries, "q", spread);
+  const ExactIndex exact(items, kDim, Storage::kAuto);
+  const auto truth = exact.search_many(queries, kDim, kTop, {});
+  HnswIndex ours;
+  std::unique_ptr<NativeHnsw> native;
+  std::vector<Contender> builds;
+  for (const int threads : {1, 2}) {
+    builds.push_back({fmt::format("hnswlib -march=native, {} thread(s)", threads), [&, threads] {
+                        native =
+                            std::make_unique<NativeHnsw>(items, kDim, kM, kEfConstruction, threads);
+                      }});
+    builds.push_back({fmt::format("hnsw, {} thread(s)", threads), [&, threads] {
+                        set_threads(threads);
+                        ours.build(items, kDim);
+                      }});
+  }
+  alternate(builds, 1, false);
+  Table table({"build", "seconds", "hnswlib / ours (range)"});
+  for (size_t i = 0; i < builds.size(); ++i)
+    table.add({builds[i].name, fmt::format("{:.2f}", quantile(builds[i].seconds, 0.5)),
+               i % 2 == 1 ? ratio(builds[i - 1], builds[i]) : ""});
+  fmt::print("\nHNSW, {} vectors, M {}, ef_construction {}\n{}", name, kM, kEfConstruction,
+             table.text());
+
+  const fs::path file = fs::temp_directory_path() / fmt::format("bench-hnsw-{}", ::getpid());
+  ours.save(file);
+  set_threads(1);
+  Table search({"ef", "hnswlib us", "recall", "hnsw us", "recall", "hnswlib / ours (range)"});
+  for (const int32_t ef : {100, 200, 400}) {
+    native->set_ef(ef);
+    const auto tuned = find_index("hnsw").load(file, items, kDim, {{"ef_search", ef}});
+    std::vector<std::vector<int64_t>> found(kQueries), found_native(kQueries);
+    std::vector<Contender> both{
+        {"hnswlib",
+         [&] {
+           for (int64_t q = 0; q < kQueries; ++q) {
+             const auto ids = native->search(row(queries, q), kTop);
+             found_native[static_cast<size_t>(q)].assign(ids.begin(), ids.end());
+           }
+         },
+         kQueries},
+        {"hnsw",
+         [&] {
+           for (int64_t q = 0; q < kQueries; ++q)
+             found[static_cast<size_t>(q)] = ids_of(tuned->search(row(queries, q), kTop, {}));
+         },
+         kQueries}};
+    alternate(both, 7);
+    const auto micros = [](const Contender& one) {
+      return fmt::format("{:.1f}", 1e6 * quantile(one.seconds, 0.5) / one.work);
+    };
+    search.add({std::to_string(ef), micros(both[0]),
+                fmt::format("{:.4f}", recall(truth, found_native)), micros(both[1]),
+                fmt::format("{:.4f}", recall(truth, found)), ratio(both[0], both[1])});
+  }
+  fs::remove(file);
+  fmt::print("HNSW, one query, 1 thread\n{}", search.text());
+}
+
 }  // namespace
 }  // namespace retort
 
@@ -117,4 +179,5 @@ int main(int argc, char** argv) {
     bench_exact("clustered", 1);
     bench_exact("random normal", 0);
   }
+  if (wanted("hnsw")) bench_hnsw("clustered", 1);
 }

@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
+#include "retort/common/rng.h"
 #include "retort/common/thread_pool.h"
 #include "retort/index/exact_index.h"
 #include "retort/kernel/dense.h"
@@ -25,24 +26,23 @@
 #include <hnswlib/hnswlib.h>
 #pragma GCC diagnostic pop
 
+#include "retort/index/hnsw_walk.h"
+
 namespace retort {
 namespace {
 
-using Graph = hnswlib::HierarchicalNSW<float>;
-
-/// Distance = - inner product, by our kernel.
+/// Distance = - inner product, by the kernel that is fastest here.
 class DotSpace : public hnswlib::SpaceInterface<float> {
  public:
   explicit DotSpace(size_t width) : width_(width) {}
+  int64_t width() const { return static_cast<int64_t>(width_); }
   size_t get_data_size() override { return width_ * sizeof(float); }
-  hnswlib::DISTFUNC<float> get_dist_func() override { return &distance; }
+  hnswlib::DISTFUNC<float> get_dist_func() override {
+    return inner_product_kernels().front().distance;
+  }
   void* get_dist_func_param() override { return &width_; }
 
  private:
-  static float distance(const void* a, const void* b, const void* width) {
-    return -dot(static_cast<const float*>(a), static_cast<const float*>(b),
-                static_cast<int64_t>(*static_cast<const size_t*>(width)));
-  }
   size_t width_;
 };
 
@@ -74,7 +74,9 @@ class Centred {
       : vectors_(vectors), dim_(dim), mean_(static_cast<size_t>(dim)) {
     const int64_t items = std::ssize(vectors) / dim;
     std::vector<double> sum(static_cast<size_t>(dim));
-    for (size_t i = 0; i < vectors.size(); ++i) sum[i % sum.size()] += vectors[i];
+    for (int64_t item = 0; item < items; ++item)
+      for (size_t d = 0; d < sum.size(); ++d)
+        sum[d] += vectors[static_cast<size_t>(item * dim) + d];
     for (size_t d = 0; d < sum.size(); ++d)
       mean_[d] = static_cast<float>(sum[d] / static_cast<double>(std::max<int64_t>(items, 1)));
     std::vector<float> node(static_cast<size_t>(dim) + 1);
@@ -99,12 +101,10 @@ class Centred {
   float longest_ = 0;
 };
 
-bool builds_in_parallel(const HnswOptions& options) {
-#if defined(__SANITIZE_THREAD__)
-  return false;  // hnswlib draws levels from one generator without a lock
-#else
-  return options.parallel;
-#endif
+/// The highest level of a node: geometric, as in the paper, and independent of other nodes.
+int level_of(const Rng& rng, int64_t item, double mult) {
+  const double uniform = 1 - rng.uniform(static_cast<uint64_t>(item));  // in (0, 1]
+  return static_cast<int>(-std::log(uniform) * mult);
 }
 
 }  // namespace
@@ -114,6 +114,7 @@ struct HnswIndex::State {
       : space(static_cast<size_t>(dim) + (options.equal_norms ? 1 : 0)) {}
   DotSpace space;
   std::unique_ptr<Graph> graph;
+  WalkCodes codes;
   ExactIndex exact;  // the vectors as they are: for scans and for the scores
   int32_t dim = 0;
   int64_t items = 0;
@@ -123,6 +124,7 @@ struct HnswIndex::State {
   void check_links(const fs::path& path) const;
   std::vector<SearchHit> walk(std::span<const float> query, int32_t k, int64_t width,
                               const ItemFilter& filter) const;
+  std::vector<int32_t> nearest(std::span<const float> query, int64_t width) const;
 };
 
 /// Bytes of the file that hnswlib writes.
@@ -170,23 +172,45 @@ void HnswIndex::State::check_links(const fs::path& path) const {
 /// not lie within the nearest three quarters, as the far end of a walk misses many.
 std::vector<SearchHit> HnswIndex::State::walk(std::span<const float> query, int32_t k,
                                               int64_t width, const ItemFilter& filter) const {
+  const std::vector<int32_t> found = nearest(query, width);
+  const bool filtered = !filter.bits.empty();
+  const auto trusted = static_cast<size_t>(filtered ? width - width / 4 : width);
+  // Walks order by int8 codes: twice k are scored, so that the k best are among them.
+  const auto enough = static_cast<size_t>(std::min<int64_t>(2 * int64_t{k}, items));
+  std::vector<int32_t> chosen;
+  for (size_t rank = 0; rank < std::min(trusted, found.size()) && chosen.size() < enough; ++rank)
+    if (filter.allows(found[rank])) {
+      chosen.push_back(found[rank]);
+      for (int64_t d = 0; d < dim; d += 16) __builtin_prefetch(exact.vector(found[rank]) + d);
+    }
+  if (std::ssize(chosen) < k) return {};
+  std::vector<SearchHit> hits;
+  hits.reserve(chosen.size());
+  for (const int32_t item : chosen)
+    hits.push_back({item, dot(query.data(), exact.vector(item), dim)});
+  std::partial_sort(hits.begin(), hits.begin() + k, hits.end(), ranks_before);
+  hits.resize(static_cast<size_t>(k));
+  return hits;
+}
+
+/// The `width` nearest items of a walk, nearest first. One sorted array is faster than hnswlib's
+/// heaps until moving its far end costs more than they do.
+std::vector<int32_t> HnswIndex::State::nearest(std::span<const float> query, int64_t width) const {
+  constexpr int64_t kArray = 2048;
   std::vector<float> longer(query.begin(), query.end());
   longer.push_back(0);  // read with equal_norms only
-  auto found = graph->searchKnn(longer.data(), static_cast<size_t>(width));
-  std::vector<int32_t> items_found;  // farthest first
-  for (; !found.empty(); found.pop())
-    items_found.push_back(static_cast<int32_t>(found.top().second));
-  const bool filtered = !filter.bits.empty();
-  const int64_t trusted = filtered ? width - width / 4 : width;
-  std::vector<SearchHit> hits;
-  for (int64_t rank = 0; rank < std::min(trusted, std::ssize(items_found)); ++rank) {
-    const int32_t item = items_found[items_found.size() - 1 - static_cast<size_t>(rank)];
-    if (std::ssize(hits) < k && filter.allows(item))
-      hits.push_back({item, dot(query.data(), exact.vector(item), dim)});
+  std::vector<int32_t> items_found;
+  if (width <= kArray) {
+    HnswWalk walk(*graph, codes);
+    for (const HnswWalk::Near& one : walk.search(longer.data(), static_cast<size_t>(width)))
+      items_found.push_back(static_cast<int32_t>(graph->getExternalLabel(one.node)));
+    return items_found;
   }
-  if (std::ssize(hits) < k) return {};
-  std::sort(hits.begin(), hits.end(), ranks_before);
-  return hits;
+  for (auto found = graph->searchKnn(longer.data(), static_cast<size_t>(width)); !found.empty();
+       found.pop())
+    items_found.push_back(static_cast<int32_t>(found.top().second));
+  std::reverse(items_found.begin(), items_found.end());
+  return items_found;
 }
 
 HnswOptions hnsw_options(const Json& json) {
@@ -225,19 +249,29 @@ void HnswIndex::build(std::span<const float> vectors, int32_t dim) {
       static_cast<size_t>(options_.M), static_cast<size_t>(options_.ef_construction),
       static_cast<size_t>(options_.seed));
   const Centred centred(vectors, dim);
-  const auto add = [&](int64_t begin, int64_t end) {
+  use_huge_pages(*state->graph, false);
+  state->graph->cur_element_count = static_cast<size_t>(items);  // node = item
+  state->codes = WalkCodes(items, state->space.width());
+  parallel_for(0, items, 1024, [&](int64_t begin, int64_t end) {
     std::vector<float> node(static_cast<size_t>(dim) + 1);
     for (int64_t item = begin; item < end; ++item) {
       centred.write(item, node);
-      state->graph->addPoint(node.data(), static_cast<size_t>(item));
+      state->codes.set(item, node.data());
+    }
+  });
+  const Rng levels(options_.seed, "hnsw levels");
+  const auto add = [&](int64_t begin, int64_t end) {
+    HnswWalk walk(*state->graph, state->codes);
+    std::vector<float> node(static_cast<size_t>(dim) + 1);
+    for (int64_t item = begin; item < end; ++item) {
+      centred.write(item, node);
+      walk.insert(node.data(), static_cast<uint32_t>(item),
+                  level_of(levels, item, state->graph->mult_));
     }
   };
   // The first node is added alone: it becomes the entry point of the others.
   add(0, std::min<int64_t>(items, 1));
-  if (builds_in_parallel(options_))
-    parallel_for(1, items, 64, add);
-  else
-    add(1, items);
+  parallel_for(1, items, options_.parallel ? 64 : items, add);
   state->graph->setEf(static_cast<size_t>(options_.ef_search));
   state_ = std::move(state);
 }
@@ -251,7 +285,9 @@ std::vector<SearchHit> HnswIndex::search(std::span<const float> query, int32_t k
   const auto wanted = static_cast<int32_t>(std::min<int64_t>(k, allowed));
   if (wanted == 0) return {};
   // A walk of width w computes about w * M products at scattered places.
-  int64_t width = std::max<int64_t>(options_.ef_search, wanted) * items / allowed;
+  // At least a quarter more than k: the far end of a walk misses some.
+  int64_t width =
+      std::max<int64_t>(options_.ef_search, int64_t{wanted} + wanted / 4) * items / allowed;
   while (width * options_.M < allowed * 2) {
     auto hits = state_->walk(query, wanted, width, filter);
     if (!hits.empty()) return hits;
@@ -303,6 +339,13 @@ void HnswIndex::load(const fs::path& path, std::span<const float> vectors, int32
   state->graph->num_deleted_ = 0;  // left unset by hnswlib; no node of ours is ever deleted
   state->check_items(path);
   state->check_links(path);
+  use_huge_pages(*state->graph, true);
+  state->codes = WalkCodes(items, state->space.width());
+  parallel_for(0, items, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t node = begin; node < end; ++node)
+      state->codes.set(node, reinterpret_cast<const float*>(
+                                 state->graph->getDataByInternalId(static_cast<uint32_t>(node))));
+  });
   state->graph->setEf(static_cast<size_t>(options_.ef_search));
   state_ = std::move(state);
 }

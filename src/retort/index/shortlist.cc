@@ -55,7 +55,7 @@ void Shortlist::prune() {
   threshold_ =
       std::max(threshold_, std::nextafter(static_cast<float>(double{*kth} - both), -kInfinity));
   std::erase_if(candidates_, [&](const Candidate& one) { return one.upper < threshold_; });
-  prune_at_ = std::ssize(candidates_) + std::ssize(candidates_) / 2 + 32;
+  prune_at_ = 2 * std::ssize(candidates_) + 32;
 }
 
 bool Shortlist::hopeless(int64_t seen) const {

@@ -1,10 +1,14 @@
 // Oracle: the naive towers of tests/bundle, in double.
 #include "retort/encoder/tower_encoder.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/bundle/tiny_bundle.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "retort/bundle/table_storage.h"
 #include "retort/common/error.h"
 #include "retort/dataset/assembler.h"
 
@@ -36,6 +40,31 @@ class Encoder : public testing::Test {
   const TinyPublication tiny_{random_tiny_dataset(6, 12, 20, 700)};
   SideBatch users_, items_;
 };
+
+TEST_F(Encoder, ReadsTablesOfEveryStorage) {
+  struct Case {
+    TableStorage storage;
+    double error;  // relative to the largest value of the outputs
+  };
+  for (const auto& [storage, error] :
+       {Case{TableStorage::kFp32, 0}, {TableStorage::kBf16, 0.02}, {TableStorage::kInt8, 0.04}}) {
+    store_tables(tiny_.spec, tiny_.scratch / "weights.safetensors", tiny_.scratch / "stored",
+                 storage);
+    const TowerEncoder stored(tiny_.spec,
+                              std::make_shared<SafetensorsFile>(tiny_.scratch / "stored"));
+    const TowerEncoder plain(tiny_.spec, weights());
+    std::vector<float> got(700 * 5), expected(700 * 5);
+    stored.encode_users(users_, got);
+    plain.encode_users(users_, expected);
+    float largest = 0, furthest = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      largest = std::max(largest, std::abs(expected[i]));
+      furthest = std::max(furthest, std::abs(expected[i] - got[i]));
+    }
+    EXPECT_LE(furthest, error * largest);
+    EXPECT_EQ(furthest > 0, error > 0);
+  }
+}
 
 TEST_F(Encoder, EqualsTheNaiveTowers) {
   const TowerEncoder encoder(tiny_.spec, weights());

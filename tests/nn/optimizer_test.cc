@@ -259,5 +259,90 @@ TEST(OptimizerOptions, ReadsItsTableAndNamesWhatIsWrong) {
   EXPECT_THROW(Optimizer(decaying, net), ArgumentError);
 }
 
+RowGradients touched_rows(int64_t dim) {
+  return {torch::tensor({4, 1}), torch::randn({2, dim}), true};
+}
+
+TEST(AdagradRowwise, FusedRowsEqualTheOperationsOfLibtorch) {
+  torch::manual_seed(1);
+  AdamStep step{.learning_rate = 0.1, .epsilon = 1e-3, .decay = 0.2};
+  torch::Tensor fused = torch::randn({6, 5}), plain = fused.clone();
+  torch::Tensor sums = torch::rand({6}), plain_sums = sums.clone();
+  const torch::Tensor before = fused.clone();
+  const RowGradients rows = touched_rows(5);
+  adagrad_update_rows(fused, rows, sums, step);
+  adagrad_update_rows_by_ops(plain, rows, plain_sums, step);
+  EXPECT_TRUE(torch::allclose(fused, plain, 1e-5, 1e-6));
+  EXPECT_TRUE(torch::allclose(sums, plain_sums, 1e-5, 1e-6));
+  EXPECT_TRUE(torch::equal(fused[0], before[0])) << "an untouched row";
+  // Row 4 by hand: one sum for the whole row.
+  const double sum = plain_sums[4].item<double>();
+  const torch::Tensor expected =
+      before[4] * (1 - 0.1 * 0.2) - rows.grads[0] * 0.1 / (std::sqrt(sum) + 1e-3);
+  EXPECT_TRUE(torch::allclose(fused[4], expected, 1e-5, 1e-6));
+}
+
+TEST(Bf16Tables, FollowTheStepsOfFp32TablesOnAverage) {
+  for (const bool adagrad : {false, true}) {
+    torch::manual_seed(2);
+    torch::Tensor wide = torch::randn({6, 400}).to(torch::kBFloat16).to(torch::kFloat32);
+    torch::Tensor narrow = wide.to(torch::kBFloat16);
+    const torch::Tensor untouched = narrow[0].clone();
+    const auto zeros = [&] { return torch::zeros({6, 400}); };
+    torch::Tensor m1 = zeros(), v1 = zeros(), m2 = zeros(), v2 = zeros();
+    torch::Tensor s1 = torch::zeros({6}), s2 = torch::zeros({6});
+    // Steps of about 1e-3: far below the last place of most values, which lies at 2^-7.
+    AdamStep step{.learning_rate = 1e-3};
+    RowGradients rows = touched_rows(400);
+    rows.grads = rows.grads.abs() + 0.5;
+    for (int64_t number = 1; number <= 100; ++number) {
+      step.number = number;
+      step.correction1 = 1 - std::pow(step.beta1, number);
+      step.correction2 = 1 - std::pow(step.beta2, number);
+      if (adagrad) {
+        adagrad_update_rows(wide, rows, s1, step);
+        adagrad_update_rows(narrow, rows, s2, step);
+      } else {
+        adam_update_rows(wide, rows, m1, v1, step);
+        adam_update_rows(narrow, rows, m2, v2, step);
+      }
+    }
+    const torch::Tensor drift = (narrow.to(torch::kFloat32) - wide).index_select(0, rows.ids);
+    EXPECT_LT(std::abs(drift.mean().item<double>()), 0.002) << adagrad;
+    EXPECT_LT(drift.abs().max().item<double>(), 0.15) << adagrad;
+    EXPECT_TRUE(torch::equal(narrow[0], untouched));
+  }
+}
+
+TEST(Bf16Tables, HandOutFp32Rows) {
+  EmbeddingTable table(6, 3, "id", torch::kBFloat16);
+  torch::nn::Module root;
+  place_module(root, "id", table.ptr());
+  initialise_tables(root, Rng(3, "init"), 1);
+  const torch::Tensor rows = table->lookup(column_of({{1, 2}, {}, {5}}), "sum");
+  EXPECT_EQ(rows.scalar_type(), torch::kFloat32);
+  const torch::Tensor wide = table->weight.to(torch::kFloat32);
+  EXPECT_TRUE(torch::allclose(rows[0], wide[1] + wide[2]));
+  EXPECT_TRUE(torch::equal(rows[2], wide[5]));
+}
+
+TEST(Optimizer, KeepsOneSumARowForRowwiseAdagrad) {
+  Net net;
+  OptimizerOptions options = fast();
+  options.embeddings = "adagrad_rowwise";
+  options.embedding_learning_rate = 0.2;
+  Optimizer optimizer(options, net);
+  const auto state = optimizer.state();
+  EXPECT_EQ(state.at("id.weight.sums").sizes(), at::IntArrayRef({6}));
+  EXPECT_FALSE(state.contains("id.weight.m"));
+  const SparseTensor column = column_of({{0, 1}, {2}, {3, 3}, {4, 5}});
+  const double before = net.loss(column).item<double>();
+  for (int step = 0; step < 30; ++step) {
+    net.loss(column).backward();
+    optimizer.step();
+  }
+  EXPECT_LT(net.loss(column).item<double>(), 0.2 * before);
+}
+
 }  // namespace
 }  // namespace retort

@@ -45,12 +45,11 @@ void check_contents(const BundleContents& contents) {
                     contents.dataset->items());
 }
 
-/// Every weight the spec names is there, in F32 and of its shape.
+/// Every weight the spec names is there and of its shape, F32 but for tables.
 void check_weights(const ModelSpec& spec, const fs::path& path) {
   const SafetensorsFile weights(path);
   for (const TowerSpec* tower : {&spec.user, &spec.item}) {
-    for (const FieldSpec& field : tower->input.fields)
-      weights.floats(field.table + ".weight", std::array{field.rows, int64_t{field.dim}});
+    for (const FieldSpec& field : tower->input.fields) stored_table(weights, field);
     int64_t in = tower->input.width();
     for (size_t i = 0; i < tower->layers.size(); ++i) {
       const int64_t out = tower->layers[i];
@@ -84,7 +83,7 @@ class Writer {
 
   void write_model() const {
     check_weights(contents_.spec, contents_.weights);
-    write_file(folder_ / kWeightsFile, read_file(contents_.weights));
+    store_tables(contents_.spec, contents_.weights, folder_ / kWeightsFile, contents_.embeddings);
     write_json(kModelFile, {{"model", contents_.model},
                             {"spec", to_json(contents_.spec)},
                             {"recipe", contents_.recipe}});

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "retort/bundle/model_spec.h"
+#include "retort/bundle/table_storage.h"
 #include "retort/common/file.h"
 #include "retort/common/json.h"
 #include "retort/dataset/dataset.h"
@@ -19,10 +20,11 @@ struct BundleContents {
   ModelSpec spec;     // of the student; spec.beta adds the popularity dimension
   fs::path weights;   // safetensors of the student, named as `spec` says
   const Dataset* dataset = nullptr;
-  const Towers* towers = nullptr;    // the student: item vectors come from it
-  Json index = {{"name", "exact"}};  // {"name", "options"}: an entry of indexes()
-  std::optional<int64_t> moment;     // as-of moment of all features; end of the log by default
-  Json recipe, provenance;           // kept as they are in model.json and manifest.json
+  const Towers* towers = nullptr;                 // the student: item vectors come from it
+  TableStorage embeddings = TableStorage::kFp32;  // of the student's tables
+  Json index = {{"name", "exact"}};               // {"name", "options"}: an entry of indexes()
+  std::optional<int64_t> moment;  // as-of moment of all features; end of the log by default
+  Json recipe, provenance;        // kept as they are in model.json and manifest.json
 };
 
 struct PublishResult {

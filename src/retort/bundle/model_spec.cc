@@ -55,6 +55,7 @@ Json input_to_json(const InputSpec& input) {
                       {"rows", field.rows},
                       {"dim", field.dim},
                       {"pooling", field.pooling},
+                      {"storage", field.storage},
                       {"sparse_index", input.sparse_index[i]}});
   }
   return {{"side", side_name(input.side)}, {"fields", fields}, {"dense_width", input.dense_width}};
@@ -78,6 +79,10 @@ InputSpec input_from_json(const Json& json, const std::string& at, Side expected
     if (field.pooling != "mean" && field.pooling != "sum")
       fail<DataError>("model spec: key '{}.pooling' is '{}', expected 'mean' or 'sum'", name,
                       field.pooling);
+    if (fields[i].contains("storage")) field.storage = text(fields[i], name, "storage");
+    if (field.storage != "fp32" && field.storage != "bf16")
+      fail<DataError>("model spec: key '{}.storage' is '{}', expected 'fp32' or 'bf16'", name,
+                      field.storage);
     input.fields.push_back(field);
     input.sparse_index.push_back(
         static_cast<int>(whole(fields[i], name, "sparse_index", 0, kMaxWidth)));

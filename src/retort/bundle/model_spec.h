@@ -18,6 +18,7 @@ struct FieldSpec {
   int64_t rows = 0;
   int32_t dim = 30;
   std::string pooling = "mean";  // categorical: irrelevant; bag, sequence: mean | sum
+  std::string storage = "fp32";  // of the table in training: fp32 | bf16
 };
 
 /// Inputs concatenated in this order: fields (pooled embeddings), then the dense values of the

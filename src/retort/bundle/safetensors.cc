@@ -159,16 +159,13 @@ void write_safetensors(const fs::path& path, const std::map<std::string, TensorV
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
 
-  std::string bytes;
-  bytes.reserve(8 + text.size() + size);
   const uint64_t length = text.size();
-  bytes.append(reinterpret_cast<const char*>(&length), 8);
-  bytes += text;
+  std::vector<std::string_view> pieces{{reinterpret_cast<const char*>(&length), 8}, text};
   for (const std::string& name : order) {
     const auto data = tensors.at(name).bytes;
-    bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
+    pieces.emplace_back(reinterpret_cast<const char*>(data.data()), data.size());
   }
-  write_file(path, bytes);
+  write_file(path, pieces);
 }
 
 SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path), file_(path) {
@@ -198,20 +195,28 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path), file_(path
   reader.check_cover();
 }
 
-std::span<const float> SafetensorsFile::floats(const std::string& name,
-                                               std::span<const int64_t> shape) const {
+std::span<const std::byte> SafetensorsFile::values(const std::string& name, std::string_view dtype,
+                                                   std::span<const int64_t> shape) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) fail<DataError>("{}: tensor '{}' is missing", path_.string(), name);
   const TensorView& tensor = found->second;
-  if (tensor.dtype != "F32")
-    fail<DataError>("{}: tensor '{}' is {}, expected F32", path_.string(), name, tensor.dtype);
+  if (tensor.dtype != dtype)
+    fail<DataError>("{}: tensor '{}' is {}, expected {}", path_.string(), name, tensor.dtype,
+                    dtype);
   if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()))
     fail<DataError>("{}: tensor '{}' has shape {}, expected {}", path_.string(), name,
                     shape_text(tensor.shape), shape_text(shape));
-  if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % alignof(float) != 0)
-    fail<DataError>("{}: tensor '{}' is not aligned to 4 bytes; write the file anew",
-                    path_.string(), name);
-  return {reinterpret_cast<const float*>(tensor.bytes.data()), tensor.bytes.size() / sizeof(float)};
+  const size_t size = element_size(tensor.dtype);
+  if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % size != 0)
+    fail<DataError>("{}: tensor '{}' is not aligned to {} bytes; write the file anew",
+                    path_.string(), name, size);
+  return tensor.bytes;
+}
+
+std::span<const float> SafetensorsFile::floats(const std::string& name,
+                                               std::span<const int64_t> shape) const {
+  const std::span<const std::byte> bytes = values(name, "F32", shape);
+  return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
 }  // namespace retort

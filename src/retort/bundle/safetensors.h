@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "retort/common/file.h"
@@ -16,7 +17,7 @@ namespace retort {
 
 /// A tensor to be written: data must stay valid until the write returns.
 struct TensorView {
-  std::string dtype = "F32";  // F32, F64, I64, I32, U8, BF16
+  std::string dtype = "F32";  // F32, F64, I64, I32, I8, U8, BF16
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
 };
@@ -33,7 +34,11 @@ class SafetensorsFile {
   explicit SafetensorsFile(const fs::path& path);
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }
-  /// Throws DataError if missing, not F32 or not of this shape.
+  /// The bytes of a tensor, aligned for its type. Throws DataError if it is missing or not of this
+  /// type and shape.
+  std::span<const std::byte> values(const std::string& name, std::string_view dtype,
+                                    std::span<const int64_t> shape) const;
+  /// The same for F32.
   std::span<const float> floats(const std::string& name, std::span<const int64_t> shape) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 

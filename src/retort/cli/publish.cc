@@ -14,7 +14,7 @@ namespace retort {
 namespace {
 
 struct Flags {
-  std::string run, bundles, dataset, index = "exact", index_options, at;
+  std::string run, bundles, dataset, embeddings = "fp32", index = "exact", index_options, at;
   std::optional<double> beta;
 };
 
@@ -41,6 +41,7 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   model.save_student(contents.weights);
   contents.dataset = &dataset;
   contents.towers = &model.student();
+  contents.embeddings = parse_table_storage(flags.embeddings);
   contents.index = index_of(flags);
   if (!flags.at.empty()) contents.moment = parse_moment(flags.at, "--at");
   contents.recipe = model.recipe();
@@ -61,6 +62,9 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("RUN", flags->run, "a folder that `retort train` made")->required();
   app.add_option("--to", flags->bundles, "the folder of this model's versions")->required();
   app.add_option("--dataset", flags->dataset, "where the run's dataset is now, if it has moved");
+  app.add_option("--embeddings", flags->embeddings,
+                 "storage of the student's tables: fp32 (default), bf16 (half) or int8 (a quarter)")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
   app.add_option("--index", flags->index, "exact (default) or hnsw; see `retort list indexes`");
   app.add_option("--index-options", flags->index_options,
                  "JSON object of the index's options, as in '{\"M\": 32}'");

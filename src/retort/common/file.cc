@@ -83,14 +83,19 @@ void sync_path(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {
+  write_file(path, std::span(&bytes, 1));
+}
+
+void write_file(const fs::path& path, std::span<const std::string_view> pieces) {
   const fs::path temporary = temporary_name(path);
   try {
     const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t put = ::write(file.fd, bytes.data() + done, bytes.size() - done);
-      if (put < 0) fail<IoError>("{}: cannot write: {}", path.string(), errno_text());
-      done += static_cast<size_t>(put);
+    for (std::string_view rest : pieces) {
+      while (!rest.empty()) {
+        const ssize_t put = ::write(file.fd, rest.data(), rest.size());
+        if (put < 0) fail<IoError>("{}: cannot write: {}", path.string(), errno_text());
+        rest.remove_prefix(static_cast<size_t>(put));
+      }
     }
     if (::fsync(file.fd) != 0) fail<IoError>("{}: cannot sync: {}", path.string(), errno_text());
     if (::rename(temporary.c_str(), path.c_str()) != 0)

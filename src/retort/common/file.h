@@ -17,6 +17,8 @@ std::string read_file(const fs::path& path);
 /// Temporary name in the same folder, fsync, rename, fsync of the folder. A crash leaves the
 /// old file or the new one, and at worst a stray `.tmp-*` beside it.
 void write_file(const fs::path& path, std::string_view bytes);
+/// The same of pieces one after another, without joining them in memory.
+void write_file(const fs::path& path, std::span<const std::string_view> pieces);
 
 /// fsync of a file or a folder.
 void sync_path(const fs::path& path);

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "retort/bundle/table_storage.h"
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
 #include "retort/kernel/dense.h"
@@ -20,8 +21,7 @@ struct Layer {
 };
 
 struct Field {
-  std::span<const float> table;
-  int64_t dim = 0;
+  RowTable table;
   Pooling pooling = Pooling::kMean;
   size_t sparse = 0;  // position in SideBatch::sparse
 };
@@ -32,10 +32,9 @@ class Tower {
   Tower(const TowerSpec& spec, const SafetensorsFile& weights) : name_(spec.name) {
     for (size_t i = 0; i < spec.input.fields.size(); ++i) {
       const FieldSpec& field = spec.input.fields[i];
-      fields_.push_back(
-          {weights.floats(field.table + ".weight", std::array{field.rows, int64_t{field.dim}}),
-           field.dim, field.pooling == "sum" ? Pooling::kSum : Pooling::kMean,
-           static_cast<size_t>(spec.input.sparse_index[i])});
+      fields_.push_back({stored_table(weights, field),
+                         field.pooling == "sum" ? Pooling::kSum : Pooling::kMean,
+                         static_cast<size_t>(spec.input.sparse_index[i])});
     }
     dense_width_ = spec.input.dense_width;
     int64_t in = width_ = spec.input.width();
@@ -80,10 +79,10 @@ class Tower {
     for (const Field& field : fields_) {
       const SparseColumn& ids = batch.sparse[field.sparse];
       gather_pool(
-          field.table, field.dim, ids.ids,
+          field.table, ids.ids,
           std::span(ids.offsets).subspan(static_cast<size_t>(row), static_cast<size_t>(rows) + 1),
           field.pooling, std::span(x).subspan(static_cast<size_t>(column)), width_);
-      column += field.dim;
+      column += field.table.dim;
     }
     if (dense_width_ > 0)
       for (int64_t r = 0; r < rows; ++r)

@@ -123,14 +123,18 @@ bool all_finite(const Bf16* values, int64_t size) { return nonfinite_run(values,
 
 void sum_rows(const float* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
               Bf16* to) {
-  if (count == 0) {
-    std::fill_n(to, dim, Bf16{0});
-    return;
-  }
   if (count == 1) return scale_run(weight + ids[0] * dim, dim, scale, to);
   thread_local std::vector<float> sum;
   sum.assign(static_cast<size_t>(dim), 0.0F);
   for (int64_t k = 0; k < count; ++k) add_run(weight + ids[k] * dim, dim, sum.data());
+  scale_run(sum.data(), dim, scale, to);
+}
+
+void sum_rows(const Bf16* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
+              Bf16* to) {
+  thread_local std::vector<float> sum;
+  sum.assign(static_cast<size_t>(dim), 0.0F);
+  for (int64_t k = 0; k < count; ++k) weighted_run(1, weight + ids[k] * dim, dim, sum.data());
   scale_run(sum.data(), dim, scale, to);
 }
 

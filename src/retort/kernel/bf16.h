@@ -24,6 +24,8 @@ void relu_backward(const Bf16* output, const Bf16* gradient, int64_t size, Bf16*
 /// One row of embeddings: to[d] = scale * sum of weight[ids[k] * dim + d] over k < count.
 void sum_rows(const float* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
               Bf16* to);
+void sum_rows(const Bf16* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
+              Bf16* to);
 
 /// sums[owner[r], c] = sum of rows[r, c], over the rows of an owner, which lie side by side, in
 /// their order. Shapes: rows [R, width], owner [R] ascending in [0, G), sums [G, width].

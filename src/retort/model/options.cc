@@ -14,6 +14,7 @@ void read_features(Fields& fields, FeatureOptions& options) {
   fields.read("embedding", options.embedding);
   fields.read("share_tables", options.share_tables);
   fields.read_choice("pooling", options.pooling, {"mean", "sum"});
+  fields.read_choice("embedding_storage", options.storage, {"fp32", "bf16"});
   fields.read("embedding_deviation", options.embedding_deviation);
   fields.read("exclude", options.exclude);
   if (options.embedding <= 0)
@@ -109,6 +110,7 @@ InputSpec make_input(const Schema& schema, Side side, const std::string& prefix,
     const auto& exclude = options.exclude;
     if (std::find(exclude.begin(), exclude.end(), field.feature) != exclude.end()) continue;
     field.pooling = options.pooling;
+    field.storage = options.storage;
     const bool shared = field.table != prefix + "." + field.feature;
     if (shared) field.table = shared_prefix + field.table;
     input.fields.push_back(field);

@@ -17,6 +17,7 @@ struct FeatureOptions {
   int32_t embedding = 30;            // dimension of every table, > 0
   bool share_tables = false;         // one table a vocabulary instead of one a feature
   std::string pooling = "mean";      // of bags and sequences: mean | sum
+  std::string storage = "fp32";      // of the tables: fp32 | bf16 (half the memory)
   double embedding_deviation = 0.3;  // initial N(0, d^2), >= 0
   std::vector<std::string> exclude;  // features that the model does not see
 };

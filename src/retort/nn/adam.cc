@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <ATen/Parallel.h>
 
 #include "retort/common/error.h"
-#include "retort/kernel/adam_run.h"
+#include "retort/kernel/optimizer_steps.h"
 
 namespace retort {
 namespace {
@@ -61,36 +62,109 @@ void adam_update_by_ops(torch::Tensor value, const torch::Tensor& grad, torch::T
       .addcdiv_(m, divisor, -step.learning_rate / step.correction1);
 }
 
-void adam_update_rows(const torch::Tensor& value, const RowGradients& rows, const torch::Tensor& m,
-                      const torch::Tensor& v, const AdamStep& step) {
-  if (!fused(value)) return adam_update_rows_by_ops(value, rows, m, v, step);
-  const int64_t dim = value.size(1);
+namespace {
+
+/// step(row of the gradients, row of the table, its values) on fp32 values of each touched row;
+/// bf16 tables are widened before and rounded at random after. `ahead` prefetches a row's state.
+template <class Ahead, class Step>
+void for_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t seed,
+              const Ahead& ahead, const Step& step) {
+  const int64_t dim = value.size(1), count = rows.ids.size(0);
   check(rows.unique && rows.grads.dim() == 2 && rows.grads.size(1) == dim,
-        "adam: merged gradients of {} values a row are expected", dim);
-  const torch::Tensor from = rows.grads.contiguous();
+        "optimizer: merged gradients of {} values a row are expected", dim);
   const int64_t* ids = rows.ids.data_ptr<int64_t>();
-  const AdamFactors factors = factors_of(step);
-  float *to = value.data_ptr<float>(), *mp = m.data_ptr<float>(), *vp = v.data_ptr<float>();
-  const auto* g = from.data_ptr<float>();
-  const int64_t grain = std::max<int64_t>(1, kGrain / dim);
-  at::parallel_for(0, rows.ids.size(0), grain, [&](int64_t begin, int64_t end) {
+  const bool wide = value.scalar_type() == torch::kFloat32;
+  float* floats = wide ? value.data_ptr<float>() : nullptr;
+  Bf16* narrow = wide ? nullptr : reinterpret_cast<Bf16*>(value.data_ptr<at::BFloat16>());
+  at::parallel_for(0, count, std::max<int64_t>(1, kGrain / dim), [&](int64_t begin, int64_t end) {
     constexpr int64_t kAhead = 6;
-    for (int64_t row = begin; row < end; ++row) {
-      if (row + kAhead < end)
-        for (const float* table : {to, mp, vp}) prefetch_row(table + ids[row + kAhead] * dim, dim);
-      const int64_t at = ids[row] * dim;
-      adam_run(to + at, g + row * dim, mp + at, vp + at, dim, factors);
+    std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));
+    for (int64_t i = begin; i < end; ++i) {
+      if (i + kAhead < end) {
+        const int64_t next = ids[i + kAhead];
+        if (wide)
+          prefetch_row(floats + next * dim, dim);
+        else
+          __builtin_prefetch(narrow + next * dim, 1);
+        ahead(next);
+      }
+      if (wide) {
+        step(i, ids[i], floats + ids[i] * dim);
+        continue;
+      }
+      Bf16* at = narrow + ids[i] * dim;
+      to_float(at, dim, row.data());
+      step(i, ids[i], row.data());
+      round_stochastic(row.data(), dim, seed ^ (static_cast<uint64_t>(ids[i]) << 20), at);
     }
   });
 }
 
+bool row_fused(const torch::Tensor& value) {
+  return value.is_cpu() && value.is_contiguous() &&
+         (value.scalar_type() == torch::kFloat32 || value.scalar_type() == torch::kBFloat16);
+}
+
+/// Where the step's randomness of rounding comes from.
+uint64_t rounding_seed(const AdamStep& step) { return static_cast<uint64_t>(step.number) << 44; }
+
+}  // namespace
+
+void adam_update_rows(const torch::Tensor& value, const RowGradients& rows, const torch::Tensor& m,
+                      const torch::Tensor& v, const AdamStep& step) {
+  if (!row_fused(value)) return adam_update_rows_by_ops(value, rows, m, v, step);
+  const int64_t dim = value.size(1);
+  const torch::Tensor from = rows.grads.contiguous();
+  const AdamFactors factors = factors_of(step);
+  float *mp = m.data_ptr<float>(), *vp = v.data_ptr<float>();
+  const auto* g = from.data_ptr<float>();
+  for_rows(
+      value, rows, rounding_seed(step),
+      [&](int64_t row) {
+        prefetch_row(mp + row * dim, dim);
+        prefetch_row(vp + row * dim, dim);
+      },
+      [&](int64_t i, int64_t row, float* values) {
+        adam_run(values, g + i * dim, mp + row * dim, vp + row * dim, dim, factors);
+      });
+}
+
+void adagrad_update_rows(const torch::Tensor& value, const RowGradients& rows,
+                         const torch::Tensor& sums, const AdamStep& step) {
+  if (!row_fused(value)) return adagrad_update_rows_by_ops(value, rows, sums, step);
+  const int64_t dim = value.size(1);
+  const torch::Tensor from = rows.grads.contiguous();
+  auto* sum = sums.data_ptr<float>();
+  const auto* g = from.data_ptr<float>();
+  const auto rate = static_cast<float>(step.learning_rate),
+             keep = static_cast<float>(1 - step.learning_rate * step.decay),
+             epsilon = static_cast<float>(step.epsilon);
+  for_rows(
+      value, rows, rounding_seed(step), [&](int64_t row) { __builtin_prefetch(sum + row, 1); },
+      [&](int64_t i, int64_t row, float* values) {
+        adagrad_row(values, g + i * dim, dim, rate, keep, epsilon, sum[row]);
+      });
+}
+
+void adagrad_update_rows_by_ops(torch::Tensor value, const RowGradients& rows, torch::Tensor sums,
+                                const AdamStep& step) {
+  const torch::Tensor grads = rows.grads.to(torch::kFloat32);
+  const torch::Tensor sum = sums.index_select(0, rows.ids) + grads.square().mean(1);
+  const torch::Tensor keep =
+      value.index_select(0, rows.ids).to(torch::kFloat32) * (1 - step.learning_rate * step.decay);
+  const torch::Tensor divisor = (sum.sqrt() + step.epsilon).unsqueeze(1);
+  value.index_copy_(0, rows.ids,
+                    (keep - grads / divisor * step.learning_rate).to(value.scalar_type()));
+  sums.index_copy_(0, rows.ids, sum);
+}
+
 void adam_update_rows_by_ops(torch::Tensor value, const RowGradients& rows, torch::Tensor m,
                              torch::Tensor v, const AdamStep& step) {
-  torch::Tensor value_rows = value.index_select(0, rows.ids);
+  torch::Tensor value_rows = value.index_select(0, rows.ids).to(m.scalar_type());
   torch::Tensor m_rows = m.index_select(0, rows.ids);
   torch::Tensor v_rows = v.index_select(0, rows.ids);
   adam_update_by_ops(value_rows, rows.grads, m_rows, v_rows, step);
-  value.index_copy_(0, rows.ids, value_rows);
+  value.index_copy_(0, rows.ids, value_rows.to(value.scalar_type()));
   m.index_copy_(0, rows.ids, m_rows);
   v.index_copy_(0, rows.ids, v_rows);
 }

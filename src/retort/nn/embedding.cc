@@ -48,10 +48,11 @@ const torch::Tensor& table_anchor() {
   return kAnchor;
 }
 
-EmbeddingTableImpl::EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name)
+EmbeddingTableImpl::EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name,
+                                       torch::ScalarType type)
     : table_name(std::move(name)), merger(rows) {
   check(rows > 0 && dim > 0, "embedding table '{}': {} rows of {} values", table_name, rows, dim);
-  weight = register_buffer("weight", torch::zeros({rows, dim}));
+  weight = register_buffer("weight", torch::zeros({rows, dim}, type));
 }
 
 torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, const std::string& pooling) {

@@ -19,8 +19,10 @@ namespace retort {
 /// Source: layout of DMTL sec. 2.1 (one vector a categorical value); the gradient is that of
 /// torch::embedding_bag.
 struct EmbeddingTableImpl : torch::nn::Module {
-  /// `name` is the full one ("user.user_id"), for messages. The weight starts at zero.
-  EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name = "embedding");
+  /// `name` is the full one ("user.user_id"), for messages. The weight starts at zero. A bf16 table
+  /// takes half the memory; its gradients and what is looked up of it are fp32 all the same.
+  EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name = "embedding",
+                     torch::ScalarType type = torch::kFloat32);
   /// Rows gathered and pooled per batch row: "mean" or "sum"; an empty row gives zeros.
   /// Throws DataError naming the table on an id outside [0, rows).
   /// @return [R, dim]
@@ -32,7 +34,7 @@ struct EmbeddingTableImpl : torch::nn::Module {
 
   using Touched = RowGradients;
   const std::string table_name;
-  torch::Tensor weight;          // [rows, dim] float32, a registered buffer
+  torch::Tensor weight;          // [rows, dim] fp32 or bf16, a registered buffer
   std::vector<Touched> pending;  // since the last step; on a CPU one entry has each id once
   RowMerger merger;
 };

@@ -1,10 +1,13 @@
 #include "retort/nn/init.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <ATen/Parallel.h>
 
 #include "retort/common/error.h"
+#include "retort/kernel/bf16.h"
 #include "retort/nn/embedding.h"
 
 namespace retort {
@@ -26,6 +29,28 @@ void fill_normal(torch::Tensor tensor, const Rng& init, std::string_view name, d
   });
 }
 
+namespace {
+
+/// A bf16 table, by runs of fp32 values.
+void fill_rounded(const torch::Tensor& table, const Rng& init, const std::string& name,
+                  double deviation) {
+  const Rng stream = parameter_stream(init, name);
+  auto* to = reinterpret_cast<Bf16*>(table.data_ptr<at::BFloat16>());
+  constexpr int64_t kRun = 1 << 12;
+  at::parallel_for(0, table.numel(), kRun, [&](int64_t begin, int64_t end) {
+    std::vector<float> run(kRun);
+    for (int64_t first = begin; first < end; first += kRun) {
+      const int64_t count = std::min(kRun, end - first);
+      for (int64_t i = 0; i < count; ++i)
+        run[static_cast<size_t>(i)] =
+            static_cast<float>(deviation * stream.normal(static_cast<uint64_t>(first + i)));
+      to_bf16(run.data(), 1, count, count, to + first, count);
+    }
+  });
+}
+
+}  // namespace
+
 void initialise(torch::nn::LinearImpl& layer, const Rng& init, const std::string& name,
                 Followed followed) {
   const torch::NoGradGuard no_grad;
@@ -37,8 +62,12 @@ void initialise(torch::nn::LinearImpl& layer, const Rng& init, const std::string
 }
 
 void initialise_tables(torch::nn::Module& module, const Rng& init, double deviation) {
-  for (auto& [name, table] : embedding_tables(module))
-    fill_normal(table->weight, init, name + ".weight", deviation);
+  for (auto& [name, table] : embedding_tables(module)) {
+    if (table->weight.scalar_type() == torch::kFloat32)
+      fill_normal(table->weight, init, name + ".weight", deviation);
+    else
+      fill_rounded(table->weight, init, name + ".weight", deviation);
+  }
 }
 
 }  // namespace retort

@@ -15,7 +15,9 @@ TableMap make_tables(torch::nn::Module& root, const std::vector<const InputSpec*
                           field.rows, field.dim);
       const auto at = tables.find(field.table);
       if (at == tables.end()) {
-        tables.emplace(field.table, EmbeddingTable(field.rows, field.dim, field.table));
+        tables.emplace(field.table, EmbeddingTable(field.rows, field.dim, field.table,
+                                                   field.storage == "bf16" ? torch::kBFloat16
+                                                                           : torch::kFloat32));
       } else if (at->second->weight.size(0) != field.rows ||
                  at->second->weight.size(1) != field.dim) {
         fail<ConfigError>("feature '{}': table '{}' is wanted as {} x {} and as {} x {}",

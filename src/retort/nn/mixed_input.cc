@@ -12,14 +12,18 @@ namespace {
 
 constexpr int64_t kGrain = 256;  // rows worth a thread
 
+Bf16* bits(const torch::Tensor& tensor) {
+  return reinterpret_cast<Bf16*>(tensor.data_ptr<at::BFloat16>());
+}
+
 struct FieldsHolder : torch::CustomClassHolder {
   std::vector<MixedField> fields;
   int64_t width = 0;  // of the fields alone
 };
 
-/// Fills columns [at, at + dim) of x.
-void gather_field(const MixedField& field, Bf16* x, int64_t rows, int64_t stride) {
-  const float* weight = field.table->weight.data_ptr<float>();
+/// Fills the field's columns of x, which begin at `x`. T: how the table is stored.
+template <class T>
+void gather_field(const MixedField& field, const T* weight, Bf16* x, int64_t rows, int64_t stride) {
   const int64_t dim = field.table->weight.size(1);
   const int64_t* ids = field.column.ids.data_ptr<int64_t>();
   const int64_t* offsets = field.column.single ? nullptr : field.column.offsets.data_ptr<int64_t>();
@@ -30,7 +34,7 @@ void gather_field(const MixedField& field, Bf16* x, int64_t rows, int64_t stride
       const int64_t first = offsets != nullptr ? offsets[row] : row;
       const int64_t count = offsets != nullptr ? offsets[row + 1] - first : 1;
       if (offsets == nullptr && row + kAhead < end) {
-        const float* next = weight + ids[row + kAhead] * dim;
+        const T* next = weight + ids[row + kAhead] * dim;
         __builtin_prefetch(next);
         __builtin_prefetch(next + dim - 1);
       }
@@ -57,10 +61,14 @@ struct MixedInput : torch::autograd::Function<MixedInput> {
     const int64_t width = holder->width + (dense.defined() ? dense.size(1) : 0);
     const int64_t stride = padded_width(width);
     torch::Tensor out = torch::empty({rows, stride}, torch::kBFloat16);
-    auto* x = reinterpret_cast<Bf16*>(out.data_ptr<at::BFloat16>());
+    Bf16* x = bits(out);
     int64_t at = 0;
     for (const MixedField& field : holder->fields) {
-      gather_field(field, x + at, rows, stride);
+      const torch::Tensor& weight = field.table->weight;
+      if (weight.scalar_type() == torch::kBFloat16)
+        gather_field(field, bits(weight), x + at, rows, stride);
+      else
+        gather_field(field, weight.data_ptr<float>(), x + at, rows, stride);
       at += field.table->weight.size(1);
     }
     if (dense.defined()) round_dense(dense, x + at, stride);

@@ -46,7 +46,9 @@ OptimizerOptions OptimizerOptions::read(const Json& table) {
   OptimizerOptions options;
   Fields fields(recipe, "optimizer");
   fields.read_choice("kind", options.kind, {"adam"});
+  fields.read_choice("embeddings", options.embeddings, {"adam", "adagrad_rowwise"});
   fields.read("learning_rate", options.learning_rate);
+  fields.read("embedding_learning_rate", options.embedding_learning_rate);
   fields.read("weight_decay", options.weight_decay);
   fields.read("embedding_weight_decay", options.embedding_weight_decay);
   fields.read("warmup_steps", options.warmup_steps);
@@ -63,6 +65,8 @@ OptimizerOptions OptimizerOptions::read(const Json& table) {
 void OptimizerOptions::validate() const {
   check_field(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate", learning_rate,
               "a number above 0");
+  check_field(embedding_learning_rate >= 0 && std::isfinite(embedding_learning_rate),
+              "embedding_learning_rate", embedding_learning_rate, "0 or more");
   check_field(weight_decay >= 0, "weight_decay", weight_decay, "0 or more");
   check_field(embedding_weight_decay >= 0, "embedding_weight_decay", embedding_weight_decay,
               "0 or more");
@@ -95,9 +99,19 @@ Optimizer::Optimizer(OptimizerOptions options, torch::nn::Module& module, int64_
   for (const auto& item : module.named_parameters())
     dense_.push_back({item.key(), item.value(), torch::zeros_like(item.value()),
                       torch::zeros_like(item.value())});
-  for (auto& [name, table] : embedding_tables(module))
-    tables_.push_back(
-        {name, table, torch::zeros_like(table->weight), torch::zeros_like(table->weight)});
+  for (auto& [name, table] : embedding_tables(module)) {
+    const auto zeros = [&](at::IntArrayRef sizes) {
+      return torch::zeros(sizes, table->weight.options().dtype(torch::kFloat32));
+    };
+    Table entry{name, table, {}, {}, {}};
+    if (options_.embeddings == "adam") {
+      entry.m = zeros(table->weight.sizes());
+      entry.v = zeros(table->weight.sizes());
+    } else {
+      entry.sums = zeros(table->weight.size(0));
+    }
+    tables_.push_back(std::move(entry));
+  }
 }
 
 double Optimizer::clip_factor() {
@@ -128,11 +142,18 @@ void Optimizer::step() {
     adam_update(dense.value, grad, dense.m, dense.v, step);
   }
   step.scale = 1;
+  step.number = t;
   step.decay = options_.embedding_weight_decay;
+  if (options_.embedding_learning_rate > 0)
+    step.learning_rate *= options_.embedding_learning_rate / options_.learning_rate;
   for (Table& entry : tables_) {
     EmbeddingTableImpl& table = *entry.table;
     if (table.pending.empty()) continue;
-    adam_update_rows(table.weight, merge_rows(table.pending, table.merger), entry.m, entry.v, step);
+    const RowGradients rows = merge_rows(table.pending, table.merger);
+    if (entry.sums.defined())
+      adagrad_update_rows(table.weight, rows, entry.sums, step);
+    else
+      adam_update_rows(table.weight, rows, entry.m, entry.v, step);
   }
   zero_grad();
 }
@@ -155,6 +176,10 @@ std::map<std::string, torch::Tensor> Optimizer::state() const {
     state[dense.name + ".v"] = dense.v;
   }
   for (const Table& entry : tables_) {
+    if (entry.sums.defined()) {
+      state[entry.name + ".weight.sums"] = entry.sums;
+      continue;
+    }
     state[entry.name + ".weight.m"] = entry.m;
     state[entry.name + ".weight.v"] = entry.v;
   }

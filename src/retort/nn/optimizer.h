@@ -17,14 +17,16 @@ namespace retort {
 /// The recipe's table [optimizer].
 struct OptimizerOptions {
   std::string kind = "adam";
-  double learning_rate = 1e-3;        // > 0
-  double weight_decay = 0;            // decoupled, on dense weights (not biases), >= 0
-  double embedding_weight_decay = 0;  // decoupled, on touched rows, >= 0
-  int64_t warmup_steps = 0;           // linear from 0, >= 0
-  std::string decay = "none";         // none | linear | cosine, to 0 over the planned steps
-  double clip_norm = 0;               // of the dense gradients' global norm; 0 = none
-  double beta1 = 0.9, beta2 = 0.999;  // in [0, 1)
-  double epsilon = 1e-8;              // > 0
+  std::string embeddings = "adam";     // of the tables: adam | adagrad_rowwise
+  double learning_rate = 1e-3;         // > 0
+  double embedding_learning_rate = 0;  // of the tables, >= 0; 0 = learning_rate
+  double weight_decay = 0;             // decoupled, on dense weights (not biases), >= 0
+  double embedding_weight_decay = 0;   // decoupled, on touched rows, >= 0
+  int64_t warmup_steps = 0;            // linear from 0, >= 0
+  std::string decay = "none";          // none | linear | cosine, to 0 over the planned steps
+  double clip_norm = 0;                // of the dense gradients' global norm; 0 = none
+  double beta1 = 0.9, beta2 = 0.999;   // in [0, 1)
+  double epsilon = 1e-8;               // > 0
 
   /// `table` is the value of [optimizer] (null: all defaults). Throws ConfigError.
   static OptimizerOptions read(const Json& table);
@@ -42,7 +44,8 @@ double learning_rate_at(const OptimizerOptions& options, int64_t step, int64_t p
 ///   decay
 /// Tables: the same on the rows with a pending gradient, rows of equal ids merged first; other
 /// rows and their moments stand still (lazy Adam, as torch.optim.SparseAdam: t counts steps, not
-/// touches). A table without pending gradients and a parameter without `grad` are left alone.
+/// touches); or, with embeddings = "adagrad_rowwise", one sum of squares a row (adam.h). A table
+/// without pending gradients and a parameter without `grad` are left alone.
 /// Source: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019 (decoupled decay).
 /// The result does not depend on the number of threads. Not thread-safe.
 class Optimizer {
@@ -64,7 +67,8 @@ class Optimizer {
   }  // of the last step, before clipping;
      // 0 unless clip_norm > 0
 
-  /// "step" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m", "<table>.weight.v".
+  /// "step" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m", "<table>.weight.v"
+  /// or "<table>.weight.sums".
   /// The tensors are the live ones: write or clone them before the next step.
   std::map<std::string, torch::Tensor> state() const;
   /// Copies into the live state. Throws DataError naming the entry that is missing, unknown, or of
@@ -79,7 +83,8 @@ class Optimizer {
   struct Table {
     std::string name;
     EmbeddingTable table{nullptr};
-    torch::Tensor m, v;
+    torch::Tensor m, v;  // adam: [rows, dim]
+    torch::Tensor sums;  // adagrad_rowwise: [rows]
   };
   double clip_factor();
 

@@ -143,7 +143,8 @@ RowGradients RowMerger::merge(const torch::Tensor& ids, const torch::Tensor& gra
 }
 
 torch::Tensor pool_rows(const torch::Tensor& weight, const SparseTensor& column, Pooling pooling) {
-  if (!weight.is_cpu()) return pool_rows_by_ops(weight, column, pooling);
+  if (!weight.is_cpu() || weight.scalar_type() == torch::kBFloat16)
+    return pool_rows_by_ops(weight, column, pooling);
   const int64_t rows = column.rows(), dim = weight.size(1);
   torch::Tensor out = torch::empty({rows, dim}, weight.options());
   const torch::Tensor ids = column.ids.contiguous(), offsets = column.offsets.contiguous();
@@ -160,9 +161,10 @@ torch::Tensor pool_rows(const torch::Tensor& weight, const SparseTensor& column,
 
 torch::Tensor pool_rows_by_ops(const torch::Tensor& weight, const SparseTensor& column,
                                Pooling pooling) {
-  const torch::Tensor gathered = weight.index_select(0, column.ids);
+  torch::Tensor gathered = weight.index_select(0, column.ids);
+  if (gathered.scalar_type() == torch::kBFloat16) gathered = gathered.to(torch::kFloat32);
   if (column.single) return gathered;
-  torch::Tensor out = torch::zeros({column.rows(), weight.size(1)}, weight.options());
+  torch::Tensor out = torch::zeros({column.rows(), weight.size(1)}, gathered.options());
   out.index_add_(0, row_of_id(column), gathered);
   return pooling == Pooling::kMean ? out.mul_(row_scale(column, out)) : out;
 }

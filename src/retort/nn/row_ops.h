@@ -38,7 +38,7 @@ class RowMerger {
   std::vector<int32_t> slot_;  // [rows_] place of the id among the distinct ones, else -1
 };
 
-/// @param weight [rows, dim]   @return [R, dim]; an empty row gives zeros
+/// @param weight [rows, dim]   @return [R, dim], fp32 of bf16; an empty row gives zeros
 torch::Tensor pool_rows(const torch::Tensor& weight, const SparseTensor& column, Pooling pooling);
 torch::Tensor pool_rows_by_ops(const torch::Tensor& weight, const SparseTensor& column,
                                Pooling pooling);

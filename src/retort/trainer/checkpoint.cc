@@ -17,8 +17,10 @@ struct DtypeName {
   std::string_view name;
   torch::ScalarType type;
 };
-constexpr DtypeName kDtypes[] = {
-    {"F32", torch::kFloat32}, {"F64", torch::kFloat64}, {"I64", torch::kInt64}};
+constexpr DtypeName kDtypes[] = {{"F32", torch::kFloat32},
+                                 {"BF16", torch::kBFloat16},
+                                 {"F64", torch::kFloat64},
+                                 {"I64", torch::kInt64}};
 
 std::string dtype_name(const std::string& tensor, torch::ScalarType type) {
   for (const DtypeName& entry : kDtypes)

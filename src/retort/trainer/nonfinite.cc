@@ -1,5 +1,6 @@
 #include "retort/trainer/nonfinite.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "retort/common/error.h"
@@ -23,6 +24,18 @@ std::string nonfinite_dense(const SideBatch& side, const Schema& schema, Side wh
   return "";
 }
 
+/// The first row that holds a value that is not finite; -1 if there is none.
+int64_t nonfinite_row(const torch::Tensor& tensor) {
+  if (tensor.dim() == 0) return torch::isfinite(tensor).item<bool>() ? -1 : 0;
+  constexpr int64_t kRows = 1 << 20;  // at once: what it makes on the way stays small
+  for (int64_t first = 0; first < tensor.size(0); first += kRows) {
+    const torch::Tensor part = tensor.narrow(0, first, std::min(kRows, tensor.size(0) - first));
+    const torch::Tensor bad = torch::isfinite(part).logical_not();
+    if (bad.any().item<bool>()) return first + bad.nonzero()[0][0].item<int64_t>();
+  }
+  return -1;
+}
+
 }  // namespace
 
 std::string nonfinite_input(const Batch& batch, const Schema& schema) {
@@ -40,10 +53,9 @@ std::string nonfinite_input(const Batch& batch, const Schema& schema) {
 
 std::string nonfinite_weight(const NamedTensors& weights) {
   for (const auto& [name, tensor] : weights) {
-    const torch::Tensor bad = torch::isfinite(tensor).logical_not();
-    if (!bad.any().item<bool>()) continue;
+    const int64_t row = nonfinite_row(tensor);
+    if (row < 0) continue;
     const size_t slash = name.find('/');
-    const int64_t row = tensor.dim() == 0 ? 0 : bad.nonzero()[0][0].item<int64_t>();
     return fmt::format("row {} of the {}'s '{}' is not finite", row, name.substr(0, slash),
                        name.substr(slash + 1));
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "retort/common/error.h"
+#include "retort/common/trace.h"
 #include "retort/nn/row_ops.h"
 
 namespace retort {
@@ -64,6 +65,7 @@ struct FusedLayer : torch::autograd::Function<FusedLayer> {
     const torch::Tensor shared = maybe_shared.value_or(torch::Tensor()),
                         owner = maybe_owner.value_or(torch::Tensor()),
                         bias = maybe_bias.value_or(torch::Tensor());
+    const TraceScope trace("dense layers: forward");
     const LayerHolder& layer = *holder;
     const int64_t rows = own.size(0), out = weight.size(0), in = weight.size(1);
     const auto type = layer.float_output ? torch::kFloat32 : torch::kBFloat16;
@@ -96,6 +98,7 @@ struct FusedLayer : torch::autograd::Function<FusedLayer> {
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list grads) {
+    const TraceScope trace("dense layers: other backward");
     const auto capsule = context->saved_data["layer"].toCapsule();
     const auto& layer = static_cast<const LayerHolder&>(*capsule);
     const auto saved = context->get_saved_variables();
@@ -108,21 +111,27 @@ struct FusedLayer : torch::autograd::Function<FusedLayer> {
     if (bias.defined()) dbias = torch::empty_like(bias);
 
     DensePlan& plan = layer.own_plan(rows, in - layer.shared_width, own.size(1), out);
-    plan.backward_weights(bits(own), bits(dy), dweight.data_ptr<float>() + layer.shared_width, in,
-                          bias.defined() ? dbias.data_ptr<float>() : nullptr);
-    if (own.requires_grad()) {
-      down = torch::empty_like(own);
-      plan.backward_data(bits(dy), w + layer.shared_width, in, bits(down));
-    }
+    const auto weights_of = [&](DensePlan& of, const torch::Tensor& x, const torch::Tensor& d,
+                                float* to, float* to_bias) {
+      const TraceScope inner("dense layers: gradients of weights");
+      of.backward_weights(bits(x), bits(d), to, in, to_bias);
+    };
+    const auto data_of = [&](DensePlan& of, const torch::Tensor& d, const float* from,
+                             const torch::Tensor& like) {
+      const TraceScope inner("dense layers: gradients of inputs");
+      torch::Tensor to = torch::empty_like(like);
+      of.backward_data(bits(d), from, in, bits(to));
+      return to;
+    };
+    weights_of(plan, own, dy, dweight.data_ptr<float>() + layer.shared_width,
+               bias.defined() ? dbias.data_ptr<float>() : nullptr);
+    if (own.requires_grad()) down = data_of(plan, dy, w + layer.shared_width, own);
     if (shared.defined()) {
       const torch::Tensor sums = empty_bf16(shared.size(0), out);
       sum_groups(bits(dy), owner.data_ptr<int64_t>(), rows, shared.size(0), out, bits(sums));
       DensePlan& once = layer.shared_plan(shared.size(0), shared.size(1), out);
-      once.backward_weights(bits(shared), bits(sums), dweight.data_ptr<float>(), in, nullptr);
-      if (shared.requires_grad()) {
-        dshared = torch::empty_like(shared);
-        once.backward_data(bits(sums), w, in, bits(dshared));
-      }
+      weights_of(once, shared, sums, dweight.data_ptr<float>(), nullptr);
+      if (shared.requires_grad()) dshared = data_of(once, sums, w, shared);
     }
     return {dshared, down, torch::Tensor(), dweight, dbias, torch::Tensor()};
   }

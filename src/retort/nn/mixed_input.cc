@@ -4,6 +4,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "retort/common/trace.h"
 #include "retort/kernel/fused_dense.h"
 #include "retort/nn/mixed_precision.h"
 
@@ -57,6 +58,7 @@ struct MixedInput : torch::autograd::Function<MixedInput> {
                                const c10::intrusive_ptr<FieldsHolder>& holder,
                                const c10::optional<torch::Tensor>& maybe_dense, int64_t rows) {
     const torch::Tensor dense = maybe_dense.value_or(torch::Tensor());
+    const TraceScope trace("embeddings: gather");
     context->saved_data["fields"] = c10::IValue::make_capsule(holder);
     const int64_t width = holder->width + (dense.defined() ? dense.size(1) : 0);
     const int64_t stride = padded_width(width);
@@ -80,6 +82,7 @@ struct MixedInput : torch::autograd::Function<MixedInput> {
 
   static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* context,
                                                torch::autograd::tensor_list grads) {
+    const TraceScope trace("embeddings: gradients of rows");
     const auto capsule = context->saved_data["fields"].toCapsule();
     auto& holder = static_cast<FieldsHolder&>(*capsule);
     const torch::Tensor grad = grads[0].to(torch::kFloat32);

@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
+#include "retort/common/trace.h"
 #include "retort/nn/adam.h"
 
 namespace retort {
@@ -135,17 +136,28 @@ void Optimizer::step() {
   step.correction1 = 1 - std::pow(options_.beta1, static_cast<double>(t));
   step.correction2 = 1 - std::pow(options_.beta2, static_cast<double>(t));
   step.scale = clip_factor();
+  step_dense(step);
+  step.scale = 1;
+  step.number = t;
+  step.decay = options_.embedding_weight_decay;
+  if (options_.embedding_learning_rate > 0)
+    step.learning_rate *= options_.embedding_learning_rate / options_.learning_rate;
+  step_tables(step);
+  zero_grad();
+}
+
+void Optimizer::step_dense(AdamStep step) {
+  const TraceScope trace("optimizer: dense weights");
   for (Dense& dense : dense_) {
     const torch::Tensor grad = dense.value.grad();
     if (!grad.defined()) continue;
     step.decay = dense.value.dim() > 1 ? options_.weight_decay : 0;
     adam_update(dense.value, grad, dense.m, dense.v, step);
   }
-  step.scale = 1;
-  step.number = t;
-  step.decay = options_.embedding_weight_decay;
-  if (options_.embedding_learning_rate > 0)
-    step.learning_rate *= options_.embedding_learning_rate / options_.learning_rate;
+}
+
+void Optimizer::step_tables(const AdamStep& step) {
+  const TraceScope trace("optimizer: rows of tables");
   for (Table& entry : tables_) {
     EmbeddingTableImpl& table = *entry.table;
     if (table.pending.empty()) continue;
@@ -155,7 +167,6 @@ void Optimizer::step() {
     else
       adam_update_rows(table.weight, rows, entry.m, entry.v, step);
   }
-  zero_grad();
 }
 
 void Optimizer::zero_grad() {

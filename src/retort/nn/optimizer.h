@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include "retort/common/json.h"
+#include "retort/nn/adam.h"
 #include "retort/nn/embedding.h"
 
 namespace retort {
@@ -87,6 +88,8 @@ class Optimizer {
     torch::Tensor sums;  // adagrad_rowwise: [rows]
   };
   double clip_factor();
+  void step_dense(AdamStep step);
+  void step_tables(const AdamStep& step);
 
   OptimizerOptions options_;
   int64_t planned_steps_;

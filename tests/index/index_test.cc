@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "tests/index/search_oracle.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,50 +19,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
-
-std::vector<float> random_floats(int64_t count, const char* stream) {
-  const Rng rng(11, stream);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(rng.normal(i));
-  return values;
-}
-
-/// Small whole numbers: products are exact and ties are many.
-std::vector<float> random_digits(int64_t count, const char* stream) {
-  const Rng rng(11, stream);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(rng.below(5, i)) - 2;
-  return values;
-}
-
-std::vector<int32_t> items_of(const std::vector<SearchHit>& hits) {
-  std::vector<int32_t> items;
-  for (const SearchHit& hit : hits) items.push_back(hit.item);
-  return items;
-}
-
-std::vector<int32_t> best_items(std::span<const float> vectors, std::span<const float> query,
-                                int32_t k, const ItemFilter& filter) {
-  const auto dim = query.size();
-  std::vector<std::pair<double, int32_t>> scored;
-  for (size_t item = 0; item * dim < vectors.size(); ++item) {
-    double score = 0;
-    for (size_t d = 0; d < dim; ++d) score += double{vectors[item * dim + d]} * double{query[d]};
-    if (filter.allows(static_cast<int32_t>(item)))
-      scored.emplace_back(-score, static_cast<int32_t>(item));
-  }
-  std::sort(scored.begin(), scored.end());
-  std::vector<int32_t> items;
-  for (size_t i = 0; i < std::min<size_t>(scored.size(), static_cast<size_t>(k)); ++i)
-    items.push_back(scored[i].second);
-  return items;
-}
-
-ItemFilter every(int64_t items, int64_t step) {
-  ItemFilter filter = ItemFilter::none(items);
-  for (int64_t item = 0; item < items; item += step) filter.allow(static_cast<int32_t>(item));
-  return filter;
-}
 
 TEST(ItemFilter, CountsForbidsAllowsAndIntersects) {
   for (const int64_t items : {0, 1, 63, 64, 65, 200}) {
@@ -216,6 +173,15 @@ TEST_F(Hnsw, FiltersOfAnySelectivityGiveKOfTheAllowed) {
         }
         EXPECT_GE(static_cast<double>(found), 0.8 * static_cast<double>(best.size()));
       }
+  }
+}
+
+TEST(HnswWidths, OddWidthsAreFoundAsWell) {
+  for (const int32_t dim : {1, 3, 31, 130}) {
+    const auto vectors = random_floats(1500 * dim, "v"), queries = random_floats(20 * dim, "q");
+    HnswIndex index;
+    index.build(vectors, dim);
+    EXPECT_GT(recall_against_exact(index, vectors, queries, dim, 20), 0.95) << dim;
   }
 }
 

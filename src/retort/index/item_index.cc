@@ -8,6 +8,7 @@
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
 #include "retort/index/exact_index.h"
+#include "retort/index/faiss_index.h"
 #include "retort/index/hnsw_index.h"
 
 namespace retort {
@@ -19,6 +20,8 @@ constexpr IndexEntry kIndexes[] = {
     {"hnsw", "graph search; approximate, much faster on large catalogues",
      "Malkov & Yashunin, arXiv 1603.09320; Morozov & Babenko, NeurIPS 2018 (inner product)",
      &make_hnsw_index, &load_hnsw_index},
+    {"faiss", "inverted lists of compressed codes (Faiss IVF-PQ); approximate, least memory",
+     "Jegou et al., TPAMI 2011", &make_faiss_index, &load_faiss_index},
 };
 
 /// How many of the exact hits were found, where equal scores stand for each other.

@@ -73,7 +73,7 @@ struct IndexEntry {
   std::unique_ptr<ItemIndex> (*load)(const fs::path& path, std::span<const float> vectors,
                                      int32_t dim, const Json& options);
 };
-/// All entries: exact, hnsw.
+/// All entries: exact, hnsw, faiss.
 std::span<const IndexEntry> indexes();
 /// Throws ConfigError listing the known names.
 const IndexEntry& find_index(std::string_view name);

@@ -140,8 +140,8 @@ TEST(ExactIndex, StorageIsAnOption) {
       },
       ThrowsMessage<ConfigError>(HasSubstr("int4")));
   const ExactIndex int8(vectors, 4, Storage::kInt8), bf16(vectors, 4, Storage::kBf16);
-  EXPECT_EQ(int8.compact_bytes(), 4000 * (4 + 12) + 4 * 4);
-  EXPECT_EQ(bf16.compact_bytes(), 4000 * (8 + 12) + 4 * 4);
+  EXPECT_EQ(int8.compact_bytes(), 4000 * (4 + 12) + 4 * 4 + 1024);
+  EXPECT_EQ(bf16.compact_bytes(), 4000 * (8 + 12) + 4 * 4 + 1024);
 }
 
 TEST(ExactIndex, ComesBackFromDiskAsItWas) {

@@ -19,7 +19,7 @@ constexpr double kShortest = 1e-15;  // shorter ones lose digits to underflow
 
 const ScanLevel* const kLevels[] = {
 #if defined(__x86_64__)
-    &kScanAvx512Vnni, &kScanAvx512Bf16, &kScanAvx512, &kScanAvx2,
+    &kScanAmxInt8, &kScanAmxBf16, &kScanAvx512Vnni, &kScanAvx512Bf16, &kScanAvx512, &kScanAvx2,
 #endif
     &kScanGeneric};
 
@@ -95,7 +95,7 @@ QuantisedMatrix::QuantisedMatrix(std::span<const float> rows, int64_t dim, Compa
   rows_ = std::ssize(rows) / dim;
   check(rows_ * dim == std::ssize(rows), "{} floats are not rows of {}", rows.size(), dim);
   steps_ = (dim + values_a_step(storage) - 1) / values_a_step(storage);
-  codes_.assign(static_cast<size_t>(panels() * steps_ * 64), 0);
+  codes_.assign(static_cast<size_t>(panels() * steps_ * 64 + 1024), 0);
   const auto padded = static_cast<size_t>(panels() * kPanelRows);
   for (std::vector<float>* column : {&scale_, &norm_, &residual_}) column->assign(padded, 0.0f);
   mean_ = mean_of(rows, rows_, dim);

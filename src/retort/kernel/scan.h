@@ -50,6 +50,7 @@ struct ScanLevel {
   bool (*supported)();
 };
 
-extern const ScanLevel kScanGeneric, kScanAvx2, kScanAvx512, kScanAvx512Vnni, kScanAvx512Bf16;
+extern const ScanLevel kScanGeneric, kScanAvx2, kScanAvx512, kScanAvx512Vnni, kScanAvx512Bf16,
+    kScanAmxInt8, kScanAmxBf16;
 
 }  // namespace retort

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <CLI/CLI.hpp>
 
 #include "retort/common/recipe.h"
+#include "retort/common/trace.h"
 #include "retort/trainer/learner.h"
 #include "retort/trainer/torch_info.h"
 
@@ -28,7 +30,7 @@ struct Flags {
   int32_t threads = 1;
   std::string precision = "auto";
   int64_t batch = 2048, steps = 20, warmup = 3;
-  bool grouped = false;
+  bool grouped = false, profile = false;
 };
 
 Schema many_fields() {
@@ -87,13 +89,19 @@ void run(const Flags& flags) {
   const ScratchFolder scratch;
   random_tiny_dataset(1).write(scratch / "d");
   const TrainRecipe recipe = read_train_recipe(
-      load_recipe(find_recipe("dmtl"), "paper", {"train.precision=" + flags.precision}), Dataset(scratch / "d"));
+      load_recipe(find_recipe("dmtl"), "paper", {"train.precision=" + flags.precision}),
+      Dataset(scratch / "d"));
   Learner learner(recipe, many_fields(), 1, torch::kCPU, 1);
+  std::optional<TraceRecorder> recorder;
   std::vector<double> seconds;
   for (int64_t step = 0; step < flags.warmup + flags.steps; ++step) {
     const Batch batch = random_batch(flags, static_cast<uint64_t>(step));
+    if (flags.profile && step == flags.warmup) recorder.emplace();
     const auto begin = std::chrono::steady_clock::now();
-    learner.step(batch, step);
+    {
+      const TraceScope trace("everything else");
+      learner.step(batch, step);
+    }
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
     if (step >= flags.warmup) seconds.push_back(taken.count());
   }
@@ -105,6 +113,7 @@ void run(const Flags& flags) {
       "samples_per_s=%.0f\n",
       flags.precision.c_str(), flags.threads, flags.grouped ? "grouped" : "independent",
       flags.batch, median * 1e3, 6 * kProducts * rows / median / 1e9, rows / median);
+  if (recorder) std::fputs(recorder->table().c_str(), stdout);
 }
 
 }  // namespace
@@ -118,6 +127,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", flags.batch);
   app.add_option("--steps", flags.steps)->check(CLI::PositiveNumber);
   app.add_option("--warmup", flags.warmup);
+  app.add_flag("--profile", flags.profile, "where a step's time goes");
   app.add_flag("--grouped", flags.grouped, "1 + 4 rows a user");
   CLI11_PARSE(app, argc, argv);
   retort::run(flags);

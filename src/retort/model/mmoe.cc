@@ -21,12 +21,12 @@ Mmoe::Mmoe(const Schema& schema, const TeacherOptions& options)
     place_module(*this, "teacher.expert" + std::to_string(k), experts_.back().ptr());
   }
   const auto gate = torch::nn::LinearOptions(input_.width(), options.experts).bias(false);
-  gate_click_.layer = torch::nn::Linear(gate);
-  gate_read_.layer = torch::nn::Linear(gate);
+  gate_click_ = torch::nn::Linear(gate);
+  gate_read_ = torch::nn::Linear(gate);
   tower_click_ = make_tower(options);
   tower_read_ = make_tower(options);
-  place_module(*this, "teacher.gate_click", gate_click_.layer.ptr());
-  place_module(*this, "teacher.gate_read", gate_read_.layer.ptr());
+  place_module(*this, "teacher.gate_click", gate_click_.ptr());
+  place_module(*this, "teacher.gate_read", gate_read_.ptr());
   place_module(*this, "teacher.tower_click", tower_click_.ptr());
   place_module(*this, "teacher.tower_read", tower_read_.ptr());
 }
@@ -35,14 +35,17 @@ TaskLogits Mmoe::score(const TensorBatch& batch) {
   const GroupedRows x = input_.forward(batch);
   std::vector<torch::Tensor> experts;
   for (Mlp& expert : experts_) experts.push_back(expert->forward(x));
-  const auto head = [&](Gate& gate, Mlp& tower) {
-    const torch::Tensor weights =
-        torch::softmax(dense_layer(x, {.weight = gate.layer->weight, .plans = gate.plans}), 1);
-    return tower->forward(gated_mixture(weights, experts)).squeeze(1);
+  // The gates' products are too narrow to be worth one each.
+  const torch::Tensor both = dense_layer(
+      x, {.weight = torch::cat({gate_click_->weight, gate_read_->weight}), .plans = gate_plans_});
+  const auto head = [&](int64_t task, Mlp& tower) {
+    const auto count = static_cast<int64_t>(experts.size());
+    const torch::Tensor gate = torch::softmax(both.narrow(1, task * count, count), 1);
+    return tower->forward(gated_mixture(gate, experts)).squeeze(1);
   };
   TaskLogits logits;
-  logits.click = head(gate_click_, tower_click_);
-  logits.read_given_click = head(gate_read_, tower_read_);
+  logits.click = head(0, tower_click_);
+  logits.read_given_click = head(1, tower_read_);
   logits.read = ctcvr_logit(logits.click, logits.read_given_click);
   return logits;
 }
@@ -50,8 +53,8 @@ TaskLogits Mmoe::score(const TensorBatch& batch) {
 void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, "teacher.expert" + std::to_string(k));
-  retort::initialise(*gate_click_.layer, init, "teacher.gate_click", Followed::kByNothing);
-  retort::initialise(*gate_read_.layer, init, "teacher.gate_read", Followed::kByNothing);
+  retort::initialise(*gate_click_, init, "teacher.gate_click", Followed::kByNothing);
+  retort::initialise(*gate_read_, init, "teacher.gate_read", Followed::kByNothing);
   tower_click_->initialise(init, "teacher.tower_click");
   tower_read_->initialise(init, "teacher.tower_read");
   initialise_tables(*this, init, embedding_deviation);

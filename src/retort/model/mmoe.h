@@ -26,13 +26,10 @@ class Mmoe : public RankingModel {
   void initialise(const Rng& init, double embedding_deviation);
 
  private:
-  struct Gate {
-    torch::nn::Linear layer{nullptr};
-    std::shared_ptr<DensePlans> plans = std::make_shared<DensePlans>();
-  };
   TeacherInput input_;
   std::vector<Mlp> experts_;
-  Gate gate_click_, gate_read_;
+  torch::nn::Linear gate_click_{nullptr}, gate_read_{nullptr};
+  std::shared_ptr<DensePlans> gate_plans_ = std::make_shared<DensePlans>();
   Mlp tower_click_{nullptr}, tower_read_{nullptr};
 };
 

@@ -17,23 +17,48 @@ TeacherInput::TeacherInput(torch::nn::Module& model, const Schema& schema,
   if (width() == 0) fail<ConfigError>("teacher: no feature is left to see");
 }
 
-GroupedRows TeacherInput::forward(const TensorBatch& batch) {
-  std::vector<torch::Tensor> parts;
-  if (item_.width() > 0) parts.push_back(item_.forward(batch.items));
-  if (pair_.width() > 0) parts.push_back(pair_.forward(batch.pairs));
-  if (user_.width() == 0) return {.own = side_by_side(parts)};
-  const torch::Tensor users = user_.forward(batch.users);
-  if (parts.empty()) return {.own = expand_rows(users, batch.user_of_row)};
-  return {users, side_by_side(parts), batch.user_of_row, user_.width()};
+namespace {
+
+/// A side's features and how many of their columns count.
+struct Part {
+  torch::Tensor values;
+  int64_t width = 0;
+};
+
+/// The parts' columns side by side; in bf16 the zeros behind their widths go behind the whole.
+torch::Tensor side_by_side(const std::vector<Part>& parts) {
+  if (parts.size() == 1) return parts[0].values;
+  std::vector<torch::Tensor> columns;
+  for (const Part& part : parts) columns.push_back(part.values.narrow(1, 0, part.width));
+  const bool bf16 = columns[0].scalar_type() == torch::kBFloat16;
+  int64_t width = 0;
+  for (const Part& part : parts) width += part.width;
+  if (bf16 && padded_width(width) > width)
+    columns.push_back(
+        torch::zeros({columns[0].size(0), padded_width(width) - width}, columns[0].options()));
+  return torch::cat(columns, 1);
 }
 
-torch::Tensor TeacherInput::side_by_side(const std::vector<torch::Tensor>& parts) const {
-  if (parts.size() == 1) return parts[0];
-  if (parts[0].scalar_type() != torch::kBFloat16) return torch::cat(parts, 1);
-  // bf16 parts have zeros behind their widths: those go behind the whole.
-  const torch::Tensor x =
-      torch::cat({parts[0].narrow(1, 0, item_.width()), parts[1].narrow(1, 0, pair_.width())}, 1);
-  return torch::constant_pad_nd(x, {0, padded_width(x.size(1)) - x.size(1)}).contiguous();
+/// Whether each row is its own user: nothing is shared.
+bool all_apart(const TensorBatch& batch) {
+  return batch.users.rows == batch.items.rows &&
+         torch::equal(batch.user_of_row,
+                      torch::arange(batch.users.rows, batch.user_of_row.options()));
+}
+
+}  // namespace
+
+GroupedRows TeacherInput::forward(const TensorBatch& batch) {
+  std::vector<Part> own;
+  if (item_.width() > 0) own.push_back({item_.forward(batch.items), item_.width()});
+  if (pair_.width() > 0) own.push_back({pair_.forward(batch.pairs), pair_.width()});
+  if (user_.width() == 0) return {.own = side_by_side(own)};
+  Part users{user_.forward(batch.users), user_.width()};
+  if (!own.empty() && !all_apart(batch))
+    return {users.values, side_by_side(own), batch.user_of_row, users.width};
+  if (own.empty()) users.values = expand_rows(users.values, batch.user_of_row);
+  own.insert(own.begin(), users);
+  return {.own = side_by_side(own)};
 }
 
 }  // namespace retort

@@ -20,9 +20,6 @@ class TeacherInput {
   int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
 
  private:
-  /// Item and pair features of each row.
-  torch::Tensor side_by_side(const std::vector<torch::Tensor>& parts) const;
-
   InputLayer user_, item_, pair_;
 };
 

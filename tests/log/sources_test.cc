@@ -45,6 +45,32 @@ TEST(Sources, Csv) {
   expect_the_five(log, log.ingest(csv_events(kSplit)));
 }
 
+TEST(Sources, KeysAreOneWhetherNumbersOrTextsAndOrderedAsTexts) {
+  for (const char* type : {"BIGINT", "VARCHAR"}) {
+    const LogFolder log;
+    log.write_parquet("a.parquet",
+                      "SELECT unnest([10, 9, 10]) AS user, unnest([3, 20, 20]) AS item, "
+                      "unnest([1, 2, 3]) * 1000000 + 1700000000 AS time");
+    log.write_parquet("b.parquet", std::string("SELECT CAST(unnest([9, 10]) AS ") + type +
+                                       ") AS user, unnest([3, 3]) AS item, 1800000000 AS time");
+    log.write_parquet("users.parquet", "SELECT unnest(['10', '100']) AS id, 'x' AS area");
+    const std::string keys = "user = \"user\"\nitem = \"item\"\ntime = \"time\"\n";
+    const IngestResult result = log.ingest(
+        "[[events]]\npath = \"a.parquet\"\n" + keys + "[[events]]\npath = \"b.parquet\"\n" + keys +
+        "[users]\npath = \"users.parquet\"\nkey = \"id\"\n" +
+        "[split]\nkind = \"user_last\"\n[read]\nthreshold = \"none\"\n");
+    expect_counts(result, 5, 5);
+    const Dataset data = log.open();
+    ASSERT_EQ(data.user_keys().size(), 3) << type;
+    EXPECT_EQ(data.user_keys()[0], "10");
+    EXPECT_EQ(data.user_keys()[1], "100");
+    EXPECT_EQ(data.user_keys()[2], "9");
+    EXPECT_EQ(items_of(data, "10"), "3 20 3");
+    EXPECT_EQ(items_of(data, "100"), "");
+    EXPECT_EQ(items_of(data, "9"), "20 3");
+  }
+}
+
 TEST(Sources, GzippedCsvWithQuotesAndBlankLines) {
   const LogFolder log;
   log.write("log.csv",

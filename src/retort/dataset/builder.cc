@@ -3,17 +3,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <future>
 #include <set>
 
 #include "retort/common/error.h"
 #include "retort/common/log.h"
 #include "retort/common/progress.h"
 #include "retort/common/text.h"
+#include "retort/common/thread_pool.h"
 #include "retort/dataset/builder_columns.h"
 #include "retort/dataset/builder_features.h"
 #include "retort/dataset/builder_features_store.h"
 #include "retort/dataset/builder_fit.h"
 #include "retort/dataset/builder_tables.h"
+#include "retort/dataset/builder_timeline.h"
 
 namespace retort {
 namespace {
@@ -51,9 +54,10 @@ class Builder {
     if (options.seed) recipe_.protocol.seed = *options.seed;
     result_.dataset = options.out;
     fs::create_directories(work_);
-    db_ = std::make_unique<DuckDb>(DuckDbOptions{.database = work_ / "log.duckdb",
-                                                 .memory_limit = recipe_.memory,
-                                                 .temporary_folder = work_ / "spill"});
+    // In memory, from where what is too much goes to the folder: a database file costs as much
+    // again as the queries.
+    db_ = std::make_unique<DuckDb>(DuckDbOptions{
+        .database = {}, .memory_limit = recipe_.memory, .temporary_folder = work_ / "spill"});
   }
 
   IngestResult build() {
@@ -92,7 +96,8 @@ class Builder {
     for (const EntityTable& table : tables_) number_entities(*db_, table);
     result_.users = count(*db_, "users");
     result_.items = count(*db_, "items");
-    order_clicks(*db_, recipe_);
+    order_clicks(*db_, recipe_, events_);
+    if (!events_.has_impressions) db_->run("DROP TABLE events");
     split_ = split_clicks(*db_, recipe_.split, events_.has_time);
     result_.split = to_json(split_);
     result_.clicks = count(*db_, "clicks");
@@ -104,53 +109,84 @@ class Builder {
     check_interrupt("ingest");
   }
 
+  /// The orders by time need the clicks' columns alone: they are made while the database gives
+  /// the rest.
   void write_columns() {
+    write_clicks(*db_, folder(), events_.has_requests, result_);
+    std::future<void> orders = std::async(std::launch::async, [this] { write_orders(); });
     for (const EntityTable& table : tables_) write_entities(*db_, table, folder());
-    write_clicks(*db_, folder(), result_);
-    if (events_.has_impressions)
+    if (events_.has_impressions) {
       write_impressions(*db_, folder(), split_, events_.has_time, result_);
-    db_->run("DROP TABLE events");
+      db_->run("DROP TABLE events");
+    }
     vocabularies_ = write_vocabularies(*db_, recipe_, folder());
     write_features(*db_, recipe_, vocabularies_, folder());
-    write_timelines();
+    db_.reset();
+    orders.get();
+    write_group_timelines();
   }
 
-  void write_timelines() {
-    write_timeline(*db_, folder(), "user", "clicks c", "c.\"user\"", result_.users, result_);
-    write_timeline(*db_, folder(), "item", "clicks c", "c.item", result_.items, result_);
+  static KeysOfClicks copy_of(std::span<const int32_t> keys) {
+    return [keys](int64_t begin, int64_t end, int32_t* to) {
+      std::copy(keys.begin() + begin, keys.begin() + end, to);
+    };
+  }
+
+  void write_orders() const {
+    const Columns columns(folder());
+    const auto write = [&](int64_t which) {
+      if (which == 0)
+        write_by_time(folder());
+      else if (which == 1)
+        write_timeline(folder(), "user", result_.users,
+                       copy_of(columns.get<int32_t>("clicks.user")));
+      else
+        write_timeline(folder(), "item", result_.items,
+                       copy_of(columns.get<int32_t>("clicks.item")));
+    };
+    parallel_for(0, 3, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t which = begin; which < end; ++which) write(which);
+    });
+  }
+
+  /// Timelines of the features of items that as-of features count by.
+  void write_group_timelines() const {
+    const Columns columns(folder());
+    const auto items = columns.get<int32_t>("clicks.item");
     std::set<std::string> done{"user", "item"};
     for (const FeatureEntry& entry : recipe_.features) {
       const std::string of = entry.spec().of;
       if (entry.spec().source != FeatureSource::kAsOf || !done.insert(of).second) continue;
-      const Columns columns(folder());
-      db_->run("CREATE OR REPLACE TABLE key_rows (k INTEGER)");
-      db_->append("key_rows", columns.get<int32_t>("item." + of + ".ids"));
+      const auto ids = columns.get<int32_t>("item." + of + ".ids");
       const auto named = std::find_if(recipe_.features.begin(), recipe_.features.end(),
                                       [&](const FeatureEntry& e) { return e.spec().name == of; });
-      write_timeline(*db_, folder(), of, "clicks c JOIN key_rows g ON g.rowid = c.item", "g.k",
-                     vocabularies_.rows.at(named->spec().vocabulary), result_);
+      write_timeline(folder(), of, vocabularies_.rows.at(named->spec().vocabulary),
+                     [&](int64_t begin, int64_t end, int32_t* to) {
+                       for (int64_t click = begin; click < end; ++click)
+                         to[click - begin] =
+                             ids[static_cast<size_t>(items[static_cast<size_t>(click)])];
+                     });
     }
   }
 
-  /// Closes the database, fits what needs the training rows, writes the manifest and renames.
+  /// Removes the database's folder, fits what needs the training rows, writes the manifest and
+  /// renames.
   void finish() {
-    db_.reset();
     fs::remove_all(work_);
-    fit();
+    const Json files = list_files(folder());
+    fit(files);
     const Schema schema = make_schema(recipe_.features, vocabularies_.rows);
-    write_manifest(folder(), manifest(schema));
+    write_manifest(folder(), manifest(schema), files);
     making_.commit();
   }
 
-  void fit() {
+  void fit(const Json& files) {
     if (std::none_of(recipe_.features.begin(), recipe_.features.end(),
                      [](const FeatureEntry& entry) { return entry.to_fit(); }))
       return;
     std::vector<FeatureEntry> untransformed = recipe_.features;
-    write_manifest(folder(), manifest(make_schema(untransformed, vocabularies_.rows)));
-    fit_transforms(Dataset(folder()), recipe_.features);
-    fs::remove(folder() / "manifest.json");
-    fs::remove(folder() / "manifest.json.sha256");
+    write_manifest(folder(), manifest(make_schema(untransformed, vocabularies_.rows)), files);
+    fit_transforms(Dataset(folder(), /*deep=*/false), recipe_.features);
   }
 
   Json manifest(const Schema& schema) const {

@@ -1,6 +1,7 @@
 #include "retort/dataset/builder_columns.h"
 
-#include <cmath>
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <vector>
 
@@ -21,16 +22,17 @@ bool is_read(float seconds, const std::optional<double>& threshold) {
 }
 
 /// SQL for an impression's number: its own if all are whole numbers, else by first appearance.
-std::string number_requests(DuckDb& db) {
-  const auto counts = db.query_integer("SELECT count(request) FROM events WHERE reason IS NULL");
+std::string number_requests(DuckDb& db, const Events& events) {
+  if (!events.has_requests) return "CAST(-1 AS BIGINT)";
+  const auto counts = db.query_integer("SELECT count(request) FROM events WHERE NOT rejected");
   if (counts.value_or(0) == 0) return "CAST(-1 AS BIGINT)";
   const auto texts = db.query_integer(
-      "SELECT count(*) FROM events WHERE reason IS NULL AND request IS NOT NULL AND "
+      "SELECT count(*) FROM events WHERE NOT rejected AND request IS NOT NULL AND "
       "coalesce(TRY_CAST(request AS BIGINT), -1) < 0");
   if (texts.value_or(0) == 0) return "coalesce(TRY_CAST(e.request AS BIGINT), -1)";
   db.run(
       "CREATE TABLE requests AS SELECT request, row_number() OVER (ORDER BY first) - 1 AS number "
-      "FROM (SELECT request, min(rowid) AS first FROM events WHERE reason IS NULL AND request IS "
+      "FROM (SELECT request, min(rowid) AS first FROM events WHERE NOT rejected AND request IS "
       "NOT NULL GROUP BY request)");
   return "coalesce(q.number, -1)";
 }
@@ -43,8 +45,8 @@ bool has_requests_table(DuckDb& db) {
 /// Events with the numbers of their users, items and requests.
 std::string numbered_events(DuckDb& db, const std::string& columns) {
   return fmt::format(
-      "SELECT {} FROM events e JOIN users u ON u.key = e.\"user\" JOIN items i ON "
-      "i.key = e.item {}",
+      "SELECT {} FROM events e JOIN users u ON u.logged = e.\"user\" JOIN items i ON "
+      "i.logged = e.item {}",
       columns, has_requests_table(db) ? "LEFT JOIN requests q ON q.request = e.request" : "");
 }
 
@@ -73,34 +75,18 @@ struct ClickWriters {
   }
 };
 
-void write_by_time(DuckDb& db, const fs::path& folder) {
-  ColumnWriter<int64_t> click(folder, "by_time.click"), time(folder, "by_time.time");
-  db.query("SELECT position, time FROM clicks ORDER BY time, position",
-           [&](const ResultChunk& chunk) {
-             for (int64_t row = 0; row < chunk.rows(); ++row) {
-               click.push(chunk.integer(0, row));
-               time.push(chunk.integer(1, row));
-             }
-           });
-  click.close();
-  time.close();
-}
-
 }  // namespace
 
-void order_clicks(DuckDb& db, const DataRecipe& recipe) {
-  const std::string request = number_requests(db);
-  std::string columns = fmt::format(
-      "u.id AS \"user\", i.id AS item, e.time, e.seconds, e.split AS fixed, {} AS "
-      "request, e.rowid AS ordinal",
-      request);
+void order_clicks(DuckDb& db, const DataRecipe& recipe, const Events& events) {
+  std::string columns = "u.id AS \"user\", i.id AS item, e.time, e.seconds, e.split AS fixed";
+  if (events.has_requests) columns += fmt::format(", {} AS request", number_requests(db, events));
+  if (events.has_impressions) columns += ", e.rowid AS ordinal";
   for (size_t i = 0; i < recipe.context.size(); ++i) columns += fmt::format(", e.c{0} AS c{0}", i);
   Progress progress("sort clicks", 100, "%");
-  db.run(
-      fmt::format("CREATE TABLE ordered AS {} WHERE e.reason IS NULL AND e.clicked ORDER BY u.id, "
-                  "e.time, e.rowid",
-                  numbered_events(db, columns)),
-      "clicks", &progress);
+  db.run(fmt::format("CREATE TABLE ordered AS {} WHERE NOT e.rejected AND e.clicked ORDER BY u.id, "
+                     "e.time, e.rowid",
+                     numbered_events(db, columns)),
+         "clicks", &progress);
   if (db.query_integer("SELECT count(*) FROM ordered").value_or(0) == 0)
     fail<DataError>("the log holds no clicks: every row has clicked = 0");
 }
@@ -129,87 +115,57 @@ std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe) {
   return (low_value + high_value) / 2;
 }
 
-void write_clicks(DuckDb& db, const fs::path& folder, IngestResult& result) {
+void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestResult& result) {
   ClickWriters out(folder);
   std::vector<int64_t> begin(static_cast<size_t>(result.users) + 1, 0);
   std::vector<int64_t> trained(static_cast<size_t>(result.items), 0);
   std::vector<int64_t> first(static_cast<size_t>(result.items), INT64_MAX);
+  std::array<int64_t, 4> of_split{};
   int64_t position = 0, last_time = 0;
   int32_t last_user = 0;
   Progress progress("write clicks", result.clicks, "clicks");
-  const auto write_row = [&](const ResultChunk& chunk, int64_t row) {
-    const auto user = static_cast<int32_t>(chunk.integer(1, row));
-    const auto item = static_cast<int32_t>(chunk.integer(2, row));
-    const int64_t time = chunk.integer(3, row);
-    const float seconds = seconds_of(chunk, 4, row);
-    const auto split = static_cast<uint8_t>(chunk.integer(5, row));
-    const bool read = is_read(seconds, result.read_threshold);
-    check(chunk.integer(0, row) == position && user >= last_user &&
-              (user > last_user || time >= last_time || position == 0),
-          "ingest: click {} came out of order", position);
-    out.user.push(user);
-    out.item.push(item);
-    out.time.push(time);
-    out.seconds.push(seconds);
-    out.split.push(split);
-    out.read.push(read ? 1 : 0);
-    out.request.push(chunk.integer(6, row));
-    ++begin[static_cast<size_t>(user) + 1];
-    trained[static_cast<size_t>(item)] += split == 0 ? 1 : 0;
-    first[static_cast<size_t>(item)] = std::min(first[static_cast<size_t>(item)], time);
-    ++result.clicks_of_split[std::string(name_of(static_cast<Split>(split)))];
-    result.reads += read ? 1 : 0;
-    last_user = user;
-    last_time = time;
-    ++position;
+  const auto write_chunk = [&](const ResultChunk& chunk) {
+    const auto positions = chunk.values<int64_t>(0), times = chunk.values<int64_t>(3);
+    const auto users = chunk.values<int32_t>(1), items = chunk.values<int32_t>(2);
+    const auto splits = chunk.values<uint8_t>(5);
+    for (size_t row = 0; row < users.size(); ++row) {
+      const int32_t user = users[row], item = items[row];
+      const int64_t time = times[row];
+      const float seconds = seconds_of(chunk, 4, static_cast<int64_t>(row));
+      const bool read = is_read(seconds, result.read_threshold);
+      check(positions[row] == position && user >= last_user &&
+                (user > last_user || time >= last_time || position == 0),
+            "ingest: click {} came out of order", position);
+      out.user.push(user);
+      out.item.push(item);
+      out.time.push(time);
+      out.seconds.push(seconds);
+      out.split.push(splits[row]);
+      out.read.push(read ? 1 : 0);
+      out.request.push(has_requests ? chunk.integer(6, static_cast<int64_t>(row)) : -1);
+      ++begin[static_cast<size_t>(user) + 1];
+      trained[static_cast<size_t>(item)] += splits[row] == 0 ? 1 : 0;
+      first[static_cast<size_t>(item)] = std::min(first[static_cast<size_t>(item)], time);
+      ++of_split[splits[row]];
+      result.reads += read ? 1 : 0;
+      last_user = user;
+      last_time = time;
+      ++position;
+    }
+    progress.update(position);
   };
-  db.query("SELECT position, \"user\", item, time, seconds, split, request FROM clicks",
-           [&](const ResultChunk& chunk) {
-             for (int64_t row = 0; row < chunk.rows(); ++row) write_row(chunk, row);
-             progress.update(position);
-           });
+  db.query(fmt::format("SELECT position, \"user\", item, time, seconds, split{} FROM clicks",
+                       has_requests ? ", request" : ""),
+           write_chunk);
   check(position == result.clicks, "ingest: {} of {} clicks were written", position, result.clicks);
   out.close();
+  for (size_t split = 0; split < of_split.size(); ++split)
+    if (of_split[split] > 0)
+      result.clicks_of_split[std::string(name_of(static_cast<Split>(split)))] = of_split[split];
   for (size_t user = 0; user + 1 < begin.size(); ++user) begin[user + 1] += begin[user];
   write_column<int64_t>(folder, "users.clicks_begin", begin);
   write_column<int64_t>(folder, "items.train_clicks", trained);
   write_column<int64_t>(folder, "items.first_click", first);
-  write_by_time(db, folder);
-}
-
-void write_timeline(DuckDb& db, const fs::path& folder, const std::string& key,
-                    const std::string& source, const std::string& group, int64_t keys,
-                    const IngestResult& result) {
-  const std::string stem = "timeline." + key;
-  ColumnWriter<int64_t> times(folder, stem + ".time");
-  ColumnWriter<int32_t> reads(folder, stem + ".reads");
-  ColumnWriter<double> log_seconds(folder, stem + ".log_seconds");
-  std::vector<int64_t> begin(static_cast<size_t>(keys) + 1, 0);
-  int64_t last = -1, done = 0;
-  int32_t read = 0;
-  double sum = 0;
-  Progress progress("timeline of " + key, result.clicks, "clicks");
-  db.query(fmt::format("SELECT {} AS k, c.time, c.seconds FROM {} ORDER BY k, c.time, c.position",
-                       group, source),
-           [&](const ResultChunk& chunk) {
-             for (int64_t row = 0; row < chunk.rows(); ++row) {
-               const int64_t at = chunk.integer(0, row);
-               const float seconds = seconds_of(chunk, 2, row);
-               if (at != last) read = 0, sum = 0, last = at;
-               read += is_read(seconds, result.read_threshold) ? 1 : 0;
-               sum += std::isnan(seconds) ? 0.0 : std::log1p(static_cast<double>(seconds));
-               times.push(chunk.integer(1, row));
-               reads.push(read);
-               log_seconds.push(sum);
-               ++begin[static_cast<size_t>(at) + 1];
-             }
-             progress.update(done += chunk.rows());
-           });
-  for (size_t k = 0; k + 1 < begin.size(); ++k) begin[k + 1] += begin[k];
-  times.close();
-  reads.close();
-  log_seconds.close();
-  write_column<int64_t>(folder, stem + ".begin", begin);
 }
 
 namespace {
@@ -284,7 +240,7 @@ void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& spli
   const std::string sql =
       numbered_events(db, columns) +
       " LEFT JOIN (SELECT ordinal, position, split FROM clicks) c ON c.ordinal = e.rowid LEFT JOIN "
-      "moments b ON b.u = u.id WHERE e.reason IS NULL";
+      "moments b ON b.u = u.id WHERE NOT e.rejected";
   ImpressionWriters out(folder);
   Progress progress("write impressions", result.kept, "rows");
   db.query("SELECT * FROM (" + sql + ") ORDER BY time, request, position, ordinal",

@@ -11,22 +11,17 @@
 namespace retort {
 
 /// Makes the table `ordered` of good clicks with ids: (user, item, time, seconds, fixed, request,
-/// ordinal, c0..) sorted by user, time and order in the log. `requests` numbers impressions.
-void order_clicks(DuckDb& db, const DataRecipe& recipe);
+/// ordinal, c0..) sorted by user, time and order in the log; request only with has_requests,
+/// ordinal (the row in `events`) only with has_impressions. `requests` numbers impressions.
+void order_clicks(DuckDb& db, const DataRecipe& recipe, const Events& events);
 
 /// The seconds above which a click is a read: nullopt for rule "none", the median of the training
 /// clicks with known seconds (the mean of the middle two), or the recipe's number.
 std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe);
 
-/// Writes clicks.*, users.clicks_begin, items.train_clicks, items.first_click and by_time.*, and
-/// counts into `result`.
-void write_clicks(DuckDb& db, const fs::path& folder, IngestResult& result);
-
-/// Writes timeline.KEY.* for one key. `group` is SQL for the key of a click of the alias c, from
-/// `source`: "clicks c" or a join.
-void write_timeline(DuckDb& db, const fs::path& folder, const std::string& key,
-                    const std::string& source, const std::string& group, int64_t keys,
-                    const IngestResult& result);
+/// Writes clicks.*, users.clicks_begin, items.train_clicks, items.first_click, and counts
+/// into `result`.
+void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestResult& result);
 
 /// Writes impressions.*: every good event of a log with shown articles.
 void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split, bool has_time,

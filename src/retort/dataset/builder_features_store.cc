@@ -29,10 +29,8 @@ std::string counted_texts(const FeatureEntry& entry) {
   const std::string text = spec.kind == FeatureKind::kBag ? "unnest(" + column + ")" : column;
   if (spec.source == FeatureSource::kContext)
     return fmt::format("SELECT {} AS text, 1 AS n FROM clicks WHERE split = 0", text);
-  return fmt::format(
-      "SELECT {} AS text, n FROM {} JOIN (SELECT {} AS id, count(*) AS n FROM clicks "
-      "WHERE split = 0 GROUP BY 1) USING (id)",
-      text, table_of(spec.side), field_of(spec.side));
+  return fmt::format("SELECT {} AS text, n FROM {} JOIN {}_trained USING (id)", text,
+                     table_of(spec.side), table_of(spec.side));
 }
 
 int64_t write_vocabulary(DuckDb& db, const std::string& name, const std::string& texts,
@@ -127,6 +125,11 @@ VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe, const f
     sql += (sql.empty() ? "" : " UNION ALL ") + counted_texts(entry);
     min_count[name] = entry.min_count;
   }
+  for (const Side side : {Side::kUser, Side::kItem})
+    db.run(
+        fmt::format("CREATE TABLE {}_trained AS SELECT {} AS id, count(*) AS n FROM clicks "
+                    "WHERE split = 0 GROUP BY 1",
+                    table_of(side), field_of(side)));
   for (const auto& [name, sql] : texts)
     sizes.rows[name] = write_vocabulary(db, name, sql, min_count[name], folder);
   return sizes;

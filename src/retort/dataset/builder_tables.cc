@@ -70,16 +70,23 @@ void select_filters(DuckDb& db, const Scan& scan, const TableOptions& options, E
   }
 }
 
+bool has_duplicates(DuckDb& db, const std::string& raw) {
+  return db.query_integer("SELECT count(*) - count(DISTINCT key) FROM " + raw +
+                          " WHERE reason IS NULL")
+             .value_or(0) > 0;
+}
+
 void reject_rows(DuckDb& db, const Scan& scan, const std::string& raw, double max_rejected,
                  const std::string& name) {
   add_rejects(db, scan,
               "SELECT file, row, reason, value FROM " + raw + " WHERE reason IS NOT NULL");
-  add_rejects(
-      db, scan,
-      fmt::format("SELECT file, row, 'duplicate_key' AS reason, key AS value FROM {0} WHERE "
-                  "reason IS NULL AND rowid NOT IN (SELECT min(rowid) FROM {0} WHERE "
-                  "reason IS NULL GROUP BY key)",
-                  raw));
+  if (has_duplicates(db, raw))
+    add_rejects(
+        db, scan,
+        fmt::format("SELECT file, row, 'duplicate_key' AS reason, key AS value FROM {0} WHERE "
+                    "reason IS NULL AND rowid NOT IN (SELECT min(rowid) FROM {0} WHERE "
+                    "reason IS NULL GROUP BY key)",
+                    raw));
   const int64_t rows = db.query_integer("SELECT count(*) FROM " + raw).value_or(0);
   if (rows == 0) fail<DataError>("{}: there is not one row of data", scan.label);
   int64_t unread = 0;
@@ -152,10 +159,13 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
       scan.label);
   reject_rows(db, scan, raw, recipe.max_rejected, table.name + "_source");
   table.rejected = count_rejects(db, table.name + "_source");
+  std::string first = "reason IS NULL";
+  if (has_duplicates(db, raw))
+    first = fmt::format("rowid IN (SELECT min(rowid) FROM {} WHERE {} GROUP BY key)", raw, first);
   db.run(
-      fmt::format("CREATE TABLE {0}_table AS SELECT * FROM {1} WHERE rowid IN (SELECT min(rowid) "
-                  "FROM {1} WHERE reason IS NULL GROUP BY key); DROP TABLE {1}",
-                  table.name, raw));
+      fmt::format("CREATE TABLE {0}_table AS SELECT * EXCLUDE (file, row, reason, value) FROM "
+                  "{1} WHERE {2}; DROP TABLE {1}",
+                  table.name, raw, first));
   return table;
 }
 
@@ -165,19 +175,19 @@ void number_entities(DuckDb& db, const EntityTable& table) {
       db.query_integer(
             fmt::format("SELECT 1 FROM duckdb_tables() WHERE table_name = '{}_table'", table.name))
           .has_value();
-  std::string keys =
-      fmt::format("SELECT DISTINCT {} AS key FROM events WHERE reason IS NULL", field);
-  if (has_table) keys += fmt::format(" UNION SELECT key FROM {}_table", table.name);
-  const std::string numbered = fmt::format(
-      "SELECT key, CAST(row_number() OVER (ORDER BY key) - 1 AS INTEGER) AS id FROM ({})", keys);
+  std::string rows = fmt::format(
+      "SELECT CAST(logged AS VARCHAR) AS key, logged FROM (SELECT DISTINCT {} AS logged FROM "
+      "events WHERE NOT rejected)",
+      field);
   if (has_table)
-    db.run(
-        fmt::format("CREATE TABLE {0} AS SELECT k.id, k.key, t.* EXCLUDE (key) FROM ({1}) k LEFT "
-                    "JOIN {0}_table t ON t.key = k.key ORDER BY k.id",
-                    table.name, numbered));
-  else
-    db.run(fmt::format("CREATE TABLE {} AS SELECT id, key FROM ({}) ORDER BY id", table.name,
-                       numbered));
+    rows = fmt::format(
+        "SELECT coalesce(e.key, t.key) AS key, e.logged, t.* EXCLUDE (key) FROM ({}) e FULL JOIN "
+        "{}_table t ON t.key = e.key",
+        rows, table.name);
+  db.run(fmt::format(
+      "CREATE TABLE {} AS SELECT CAST(row_number() OVER (ORDER BY key) - 1 AS INTEGER) AS id, * "
+      "FROM ({}) ORDER BY id",
+      table.name, rows));
 }
 
 void write_entities(DuckDb& db, const EntityTable& table, const fs::path& folder) {

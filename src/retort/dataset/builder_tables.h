@@ -24,7 +24,8 @@ struct EntityTable {
 /// Sets `column` of the side's attribute features.
 EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const fs::path& from);
 
-/// Numbers all entities: users(id, key, ..) and items(id, key, ..), ids by key.
+/// Numbers all entities: users(id, key, logged, ..) and items(id, key, logged, ..), ids by key;
+/// `logged` is the key as the table `events` has it, NULL where it does not occur there.
 void number_entities(DuckDb& db, const EntityTable& table);
 
 /// Writes SIDE.key, items.published and items.attr.*.

@@ -115,10 +115,10 @@ ColumnWriter<T>::ColumnWriter(const fs::path& folder, std::string_view name)
 template <class T>
 void ColumnWriter<T>::flush() {
   file_.write(reinterpret_cast<const char*>(buffer_.data()),
-              static_cast<std::streamsize>(buffer_.size() * sizeof(T)));
+              static_cast<std::streamsize>(used_ * sizeof(T)));
   if (!file_) fail<IoError>("{}: cannot write: {}", path_.string(), errno_text());
-  written_ += static_cast<int64_t>(buffer_.size());
-  buffer_.clear();
+  written_ += static_cast<int64_t>(used_);
+  used_ = 0;
 }
 
 template <class T>
@@ -215,12 +215,20 @@ std::vector<std::string> Columns::names() const {
   return names;
 }
 
-void write_manifest(const fs::path& folder, Json manifest) {
+Json list_files(const fs::path& folder) {
   const std::vector<std::string> paths = files_below(folder);
   const std::vector<std::string> digests = digests_of(folder, paths);
   Json files = Json::object();
   for (size_t i = 0; i < paths.size(); ++i)
     files[paths[i]] = {{"bytes", fs::file_size(folder / paths[i])}, {"sha256", digests[i]}};
+  return files;
+}
+
+void write_manifest(const fs::path& folder, Json manifest) {
+  write_manifest(folder, std::move(manifest), list_files(folder));
+}
+
+void write_manifest(const fs::path& folder, Json manifest, Json files) {
   manifest["files"] = std::move(files);
   const std::string text = manifest.dump(1) + '\n';
   write_file(folder / kManifest, text);

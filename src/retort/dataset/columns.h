@@ -45,10 +45,10 @@ class ColumnWriter {
  public:
   ColumnWriter(const fs::path& folder, std::string_view name);
   void push(T value) {
-    buffer_.push_back(value);
-    if (buffer_.size() >= kBuffer) flush();
+    buffer_[used_++] = value;
+    if (used_ == kBuffer) flush();
   }
-  int64_t size() const { return written_ + static_cast<int64_t>(buffer_.size()); }
+  int64_t size() const { return written_ + static_cast<int64_t>(used_); }
   /// Throws IoError (a full disk). Must be called; the destructor does not write.
   void close();
 
@@ -57,7 +57,8 @@ class ColumnWriter {
   void flush();
   fs::path path_;
   std::ofstream file_;
-  std::vector<T> buffer_;
+  std::vector<T> buffer_ = std::vector<T>(kBuffer);
+  size_t used_ = 0;
   int64_t written_ = 0;
 };
 
@@ -102,6 +103,9 @@ class Columns {
 /// Adds {"files": {relative path: {"bytes", "sha256"}}} for every file below `folder` to
 /// `manifest`, writes it as manifest.json and its own digest as manifest.json.sha256.
 void write_manifest(const fs::path& folder, Json manifest);
+/// The same in two steps, where the files stay while the manifest is written more than once.
+Json list_files(const fs::path& folder);
+void write_manifest(const fs::path& folder, Json manifest, Json files);
 /// Reads manifest.json, verifying its digest, then the size and SHA-256 of each file it lists.
 /// Throws DataError naming the first file that is missing, cut, altered or extra. With
 /// `deep == false` only the manifest's digest and the sizes are checked.

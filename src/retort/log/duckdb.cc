@@ -85,6 +85,14 @@ int64_t integer_of(const Vector& column, int64_t row) {
                       static_cast<int>(column.type));
 }
 
+template <class T>
+constexpr duckdb_type duckdb_type_of() {
+  if constexpr (std::is_same_v<T, uint8_t>) return DUCKDB_TYPE_UTINYINT;
+  if constexpr (std::is_same_v<T, int32_t>) return DUCKDB_TYPE_INTEGER;
+  if constexpr (std::is_same_v<T, int64_t>) return DUCKDB_TYPE_BIGINT;
+  if constexpr (std::is_same_v<T, float>) return DUCKDB_TYPE_FLOAT;
+}
+
 double number_of(const Vector& column, int64_t row) {
   if (column.type == DUCKDB_TYPE_FLOAT) return column.at<float>(row);
   if (column.type == DUCKDB_TYPE_DOUBLE) return column.at<double>(row);
@@ -134,6 +142,18 @@ int64_t ResultChunk::integer(int column, int64_t row) const {
 double ResultChunk::number(int column, int64_t row) const {
   return number_of(state_->columns[static_cast<size_t>(column)], row);
 }
+
+template <class T>
+std::span<const T> ResultChunk::values(int column) const {
+  const Vector& from = state_->columns[static_cast<size_t>(column)];
+  check(from.type == duckdb_type_of<T>(), "ResultChunk: column {} has another DuckDB type, {}",
+        column, static_cast<int>(from.type));
+  return {static_cast<const T*>(from.data), static_cast<size_t>(state_->rows)};
+}
+template std::span<const uint8_t> ResultChunk::values(int) const;
+template std::span<const int32_t> ResultChunk::values(int) const;
+template std::span<const int64_t> ResultChunk::values(int) const;
+template std::span<const float> ResultChunk::values(int) const;
 
 std::string_view ResultChunk::text(int column, int64_t row) const {
   return text_of(state_->columns[static_cast<size_t>(column)], row);

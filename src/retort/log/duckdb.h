@@ -22,8 +22,12 @@ class ResultChunk {
   int64_t rows() const;
   bool is_null(int column, int64_t row) const;
   bool boolean(int column, int64_t row) const;
-  int64_t integer(int column, int64_t row) const;        // any integer type, or TIMESTAMP in us
-  double number(int column, int64_t row) const;          // FLOAT, DOUBLE or any integer type
+  int64_t integer(int column, int64_t row) const;  // any integer type, or TIMESTAMP in us
+  double number(int column, int64_t row) const;    // FLOAT, DOUBLE or any integer type
+  /// All rows of a column whose DuckDB type is T's own; what stands where a row is NULL is
+  /// anything.
+  template <class T>
+  std::span<const T> values(int column) const;
   std::string_view text(int column, int64_t row) const;  // VARCHAR; valid during the callback
   /// The elements of a LIST cell. `numbers` gives NaN for a NULL element, `texts` leaves it out.
   std::vector<int64_t> integers(int column, int64_t row) const;

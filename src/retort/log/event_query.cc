@@ -169,19 +169,25 @@ struct Check {
   std::string condition, reason, value;
 };
 
+/// SQL condition: nothing is there, or an empty text.
+std::string missing_sql(const std::string& sql, const std::string& type) {
+  return type == "VARCHAR" ? fmt::format("coalesce({}, '') = ''", sql) : sql + " IS NULL";
+}
+
 std::vector<Check> checks_of(const Parts& parts, const std::vector<ContextColumn>& context) {
   std::vector<Check> checks{{"\"user\" IS NULL", "user_missing", "NULL"},
                             {"item IS NULL", "item_missing", "NULL"}};
   if (parts.has("r_time")) {
     const std::string raw = "CAST(r_time AS VARCHAR)";
-    checks.push_back({"coalesce(" + raw + ", '') = ''", "time_missing", "NULL"});
+    checks.push_back({missing_sql("r_time", parts.type("r_time")), "time_missing", "NULL"});
     checks.push_back({"moment IS NULL", "time_unparsable", raw});
     checks.push_back(
         {fmt::format("moment < 0 OR moment >= {}", kLatestMoment), "time_out_of_range", raw});
   }
   if (parts.has("r_clicked")) {
     const std::string raw = "CAST(r_clicked AS VARCHAR)";
-    checks.push_back({"coalesce(" + raw + ", '') = ''", "clicked_missing", "NULL"});
+    checks.push_back(
+        {missing_sql("r_clicked", parts.type("r_clicked")), "clicked_missing", "NULL"});
     checks.push_back({"was_clicked IS NULL", "clicked_unparsable", raw});
   }
   if (parts.has("r_seconds")) {
@@ -202,14 +208,14 @@ std::vector<Check> checks_of(const Parts& parts, const std::vector<ContextColumn
 }
 
 std::string typed_select(const EventSource& source, const Parts& parts,
-                         const std::vector<ContextColumn>& context, const std::string& raw,
-                         const std::string& key) {
+                         const std::vector<ContextColumn>& context, const WholeKeys& whole,
+                         const std::string& raw, const std::string& key) {
   std::string sql = "SELECT *";
   const auto add = [&](const std::string& value, const char* name) {
     sql += fmt::format(", {} AS {}", value, name);
   };
-  add(text_sql("r_user", parts.type("r_user")), "\"user\"");
-  add(text_sql("r_item", parts.type("r_item")), "item");
+  add(whole.user ? "CAST(r_user AS BIGINT)" : text_sql("r_user", parts.type("r_user")), "\"user\"");
+  add(whole.item ? "CAST(r_item AS BIGINT)" : text_sql("r_item", parts.type("r_item")), "item");
   add(parts.has("r_time") ? moment_sql("r_time", parts.type("r_time"), key + ".time")
                           : "CAST(0 AS BIGINT)",
       "moment");
@@ -316,8 +322,20 @@ std::string moment_sql(const std::string& sql, const std::string& type, const st
       key, type);
 }
 
+WholeKeys whole_keys(DuckDb& db, const Scan& scan, const EventSource& source,
+                     const std::string& key) {
+  const auto whole = [&](const std::string& text, const char* name, bool list) {
+    const std::string type = resolve(db, scan, text, key + '.' + name).type;
+    return is_one_of(list ? element_type(type) : type, {"TINYINT", "SMALLINT", "INTEGER", "BIGINT",
+                                                        "UTINYINT", "USMALLINT", "UINTEGER"});
+  };
+  return {whole(source.user, "user", false),
+          source.layout != "impressions" && whole(source.item, "item", source.layout == "lists")};
+}
+
 std::string event_query(DuckDb& db, const Scan& scan, const EventSource& source,
-                        const std::vector<ContextColumn>& context, const std::string& key) {
+                        const std::vector<ContextColumn>& context, const WholeKeys& whole,
+                        const std::string& key) {
   Parts parts;
   const std::array<std::pair<const char*, const std::string*>, 9> keys{
       {{"user", &source.user},
@@ -352,7 +370,7 @@ std::string event_query(DuckDb& db, const Scan& scan, const EventSource& source,
       "AS seconds, was_clicked AS clicked, request_text AS request, "
       "CAST(r_position AS INTEGER) AS position, part AS split{}, file, row, reason, "
       "left({} END, 200) AS value FROM (SELECT *, {} END AS reason FROM ({}))",
-      columns, value, reason, typed_select(source, parts, context, raw, key));
+      columns, value, reason, typed_select(source, parts, context, whole, raw, key));
 }
 
 }  // namespace retort

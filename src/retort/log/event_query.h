@@ -8,10 +8,19 @@
 
 namespace retort {
 
-/// A query with the columns of the table `events`, `reason` (NULL = good) and `value` last.
+/// Which keys are whole numbers of up to 64 bits, which are kept as BIGINT: cheaper than texts.
+struct WholeKeys {
+  bool user = false, item = false;
+};
+WholeKeys whole_keys(DuckDb& db, const Scan& scan, const EventSource& source,
+                     const std::string& key);
+
+/// A query with the columns user, item (BIGINT where `whole`, else text), time, seconds, clicked,
+/// request, position, split, c0.., file, row, reason (NULL = good) and value.
 /// `context[i].expression` is resolved per source; `key` names the source in messages.
 std::string event_query(DuckDb& db, const Scan& scan, const EventSource& source,
-                        const std::vector<ContextColumn>& context, const std::string& key);
+                        const std::vector<ContextColumn>& context, const WholeKeys& whole,
+                        const std::string& key);
 
 /// SQL giving text from an expression of the type: "" and NaN become NULL, 12.0 becomes '12'.
 std::string text_sql(const std::string& sql, const std::string& type);

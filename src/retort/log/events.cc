@@ -75,10 +75,13 @@ void check_context(DuckDb& db, const std::vector<Scan>& scans,
   }
 }
 
-std::string table_definition(const std::vector<ContextColumn>& context) {
-  std::string sql =
-      "CREATE TABLE events (\"user\" VARCHAR, item VARCHAR, time BIGINT, seconds FLOAT, clicked "
-      "BOOLEAN, request VARCHAR, position INTEGER, split UTINYINT";
+std::string table_definition(const std::vector<ContextColumn>& context, const WholeKeys& whole,
+                             bool with_requests) {
+  const auto type_of = [](bool number) { return number ? "BIGINT" : "VARCHAR"; };
+  std::string sql = fmt::format(
+      "CREATE TABLE events (\"user\" {}, item {}, time BIGINT, seconds FLOAT, clicked BOOLEAN, "
+      "split UTINYINT",
+      type_of(whole.user), type_of(whole.item));
   for (size_t i = 0; i < context.size(); ++i) {
     const char* type = "VARCHAR";
     if (context[i].kind == ContextColumn::Kind::kTexts) type = "VARCHAR[]";
@@ -86,7 +89,15 @@ std::string table_definition(const std::vector<ContextColumn>& context) {
     if (context[i].kind == ContextColumn::Kind::kNumbers) type = "DOUBLE[]";
     sql += fmt::format(", c{} {}", i, type);
   }
-  return sql + ", file VARCHAR, row BIGINT, reason VARCHAR, value VARCHAR)";
+  return sql + ", rejected BOOLEAN" +
+         (with_requests ? ", request VARCHAR, position INTEGER)" : ")");
+}
+
+/// Columns of the table `events` as the query of a source has them.
+std::string table_columns(size_t context, bool with_requests) {
+  std::string sql = "\"user\", item, time, seconds, clicked, split";
+  for (size_t i = 0; i < context; ++i) sql += fmt::format(", c{}", i);
+  return sql + ", reason IS NOT NULL" + (with_requests ? ", request, position" : "");
 }
 
 }  // namespace
@@ -149,27 +160,41 @@ Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
   for (size_t i = 0; i < sources.size(); ++i)
     scans.push_back(open_source(db, sources[i].source, from, fmt::format("events_{}", i + 1)));
   check_context(db, scans, context);
-  db.run(table_definition(context));
+  WholeKeys whole{true, true};
   for (size_t i = 0; i < sources.size(); ++i) {
     const EventSource& source = sources[i];
+    const WholeKeys own = whole_keys(db, scans[i], source, fmt::format("events.{}", i + 1));
+    whole = {whole.user && own.user, whole.item && own.item};
+    events.has_seconds = events.has_seconds || !source.seconds.empty();
+    events.has_requests =
+        events.has_requests || !source.request.empty() || source.layout == "impressions";
+    events.has_impressions =
+        events.has_impressions || !source.clicked.empty() || source.layout == "impressions";
+  }
+  // (An event shown and not clicked has a position among those of its request.)
+  events.has_requests = events.has_requests || events.has_impressions;
+  db.run(table_definition(context, whole, events.has_requests));
+  for (size_t i = 0; i < sources.size(); ++i) {
     Progress progress(fmt::format("read {}", scans[i].label), 100, "%");
     const int64_t before = db.query_integer("SELECT count(*) FROM events").value_or(0);
-    db.run("INSERT INTO events " +
-               event_query(db, scans[i], source, context, fmt::format("events.{}", i + 1)),
+    const std::string query =
+        event_query(db, scans[i], sources[i], context, whole, fmt::format("events.{}", i + 1));
+    db.run(fmt::format("INSERT INTO events SELECT {} FROM ({})",
+                       table_columns(context.size(), events.has_requests), query),
            scans[i].label, &progress);
-    const std::string own = fmt::format("rowid >= {}", before);
-    add_rejects(db, scans[i],
-                "SELECT file, row, reason, value FROM events WHERE reason IS NOT NULL AND " + own);
+    // Rejects are few: their place and value are worth a second look, not a column of the table.
+    if (db.query_integer(
+            fmt::format("SELECT 1 FROM events WHERE rejected AND rowid >= {} LIMIT 1", before)))
+      add_rejects(
+          db, scans[i],
+          fmt::format("SELECT file, row, reason, value FROM ({}) WHERE reason IS NOT NULL", query));
     if (db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
         !db.query_integer("SELECT 1 FROM rejects WHERE source = " + sql_string(scans[i].name)))
       fail<DataError>("{}: there is not one row of data", scans[i].label);
-    events.has_seconds = events.has_seconds || !source.seconds.empty();
-    events.has_impressions =
-        events.has_impressions || !source.clicked.empty() || source.layout == "impressions";
     if (scans[i].staged) db.run("DROP TABLE " + sql_name(scans[i].name + "_files"));
   }
   events.counts.kept =
-      db.query_integer("SELECT count(*) FROM events WHERE reason IS NULL").value_or(0);
+      db.query_integer("SELECT count(*) FROM events WHERE NOT rejected").value_or(0);
   events.counts.rejected = count_rejects(db, "events");
   events.counts.rows_read = events.counts.kept;
   for (const auto& [reason, count] : events.counts.rejected) events.counts.rows_read += count;

@@ -45,11 +45,13 @@ struct Events {
   bool has_time = false;
   bool has_seconds = false;
   bool has_impressions = false;  // some rows were shown and not clicked
+  bool has_requests = false;     // rows are of impressions with a number or a place in them
 };
 
 /// Makes the table
-///   events(user, item, time, seconds, clicked, request, position, split, c0.., file, row, reason)
-/// in the order of the log (its rowid), rows with a reason being rejects, and fills `rejects`.
+///   events(user, item, time, seconds, clicked, split, c0.., rejected [, request, position])
+/// in the order of the log (its rowid), and fills `rejects`. user and item are BIGINT where every
+/// source has whole numbers, else VARCHAR; the columns in brackets are there with has_requests.
 /// time: microseconds since 1970 (UTC), 0 without time; split: 0 train .. 3 history, NULL where
 /// the split is decided by moments. Numbers are seconds, milliseconds, microseconds or
 /// nanoseconds by magnitude; text is a number or ISO 8601.

@@ -1,6 +1,7 @@
 #include "retort/nn/embedding.h"
 
 #include "retort/common/error.h"
+#include "retort/nn/huge_tensor.h"
 
 namespace retort {
 namespace {
@@ -52,7 +53,7 @@ EmbeddingTableImpl::EmbeddingTableImpl(int64_t rows, int64_t dim, std::string na
                                        torch::ScalarType type)
     : table_name(std::move(name)), merger(rows) {
   check(rows > 0 && dim > 0, "embedding table '{}': {} rows of {} values", table_name, rows, dim);
-  weight = register_buffer("weight", torch::zeros({rows, dim}, type));
+  weight = register_buffer("weight", huge_zeros({rows, dim}, type));
 }
 
 torch::Tensor EmbeddingTableImpl::lookup(const SparseTensor& column, const std::string& pooling) {

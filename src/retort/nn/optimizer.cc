@@ -8,6 +8,7 @@
 #include "retort/common/recipe.h"
 #include "retort/common/trace.h"
 #include "retort/nn/adam.h"
+#include "retort/nn/huge_tensor.h"
 
 namespace retort {
 namespace {
@@ -102,7 +103,12 @@ Optimizer::Optimizer(OptimizerOptions options, torch::nn::Module& module, int64_
                       torch::zeros_like(item.value())});
   for (auto& [name, table] : embedding_tables(module)) {
     const auto zeros = [&](at::IntArrayRef sizes) {
-      return torch::zeros(sizes, table->weight.options().dtype(torch::kFloat32));
+      if (table->weight.is_cpu() && table->weight.scalar_type() != torch::kFloat64)
+        return huge_zeros(sizes, torch::kFloat32);
+      return torch::zeros(
+          sizes, table->weight.options().dtype(table->weight.scalar_type() == torch::kBFloat16
+                                                   ? torch::kFloat32
+                                                   : table->weight.scalar_type()));
     };
     Table entry{name, table, {}, {}, {}};
     if (options_.embeddings == "adam") {

@@ -16,7 +16,7 @@ namespace {
 /// Vectors drawn from the ids that the single feature of each side holds.
 class RandomTowers : public Towers {
  public:
-  int32_t dim() const override { return 64; }
+  int32_t dim() const override { return 128; }
   void encode_users(const SideBatch& users, std::span<float> out) const override {
     encode(users, Rng(1, "users"), out);
   }
@@ -28,8 +28,8 @@ class RandomTowers : public Towers {
   static void encode(const SideBatch& side, const Rng& rng, std::span<float> out) {
     for (int64_t row = 0; row < side.rows; ++row) {
       const uint64_t id = static_cast<uint64_t>(side.sparse[0].ids[row]);
-      for (uint64_t d = 0; d < 64; ++d) {
-        out[row * 64 + d] = static_cast<float>(rng.uniform(id * 64 + d) - 0.5);
+      for (uint64_t d = 0; d < 128; ++d) {
+        out[row * 128 + d] = static_cast<float>(rng.uniform(id * 128 + d) - 0.5);
       }
     }
   }
@@ -71,6 +71,7 @@ void rank_whole_catalogue(benchmark::State& state) {
 }
 BENCHMARK(rank_whole_catalogue)
     ->Args({20000, 50000})
+    ->Args({100000, 100000})
     ->Unit(benchmark::kSecond)
     ->UseRealTime()
     ->Iterations(1);

@@ -1,23 +1,13 @@
 // The scan of many queries for processors with AMX: tiles of 16 x 16 products in one instruction.
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#include "retort/kernel/amx.h"
 #include "retort/kernel/scan_avx512_common.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kTile = 16;          // rows of a tile, each of 64 bytes
 constexpr int64_t kGroup = 2 * kTile;  // queries a group
 constexpr int64_t kFewest = 8;         // queries that are worth a group
 constexpr int64_t kLongest = 4096;     // bytes of a query's codes that fit the buffer
-
-struct [[gnu::aligned(64)]] TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 
 /// Sums of 2 x 2 tiles: queries [0, 16) and [16, 32) with two panels.
 struct [[gnu::aligned(64)]] Sums {
@@ -143,23 +133,13 @@ void scan_amx(const CompactView& view, int64_t first, int64_t last, const uint64
   if (done < count) Kind::few(view, first, last, bits, queries + done, count - done);
 }
 
-/// True if processor and system have the tiles; asks the system to let this process use them.
-bool permitted(uint32_t feature) {
-  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  constexpr uint32_t kTiles = 1u << 24;
-  if ((edx & kTiles) == 0 || (edx & feature) == 0) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 bool int8_supported() {
-  static const bool supported = kScanAvx512Vnni.supported() && permitted(1u << 25);
+  static const bool supported = kScanAvx512Vnni.supported() && amx_permitted(kAmxInt8);
   return supported;
 }
 
 bool bf16_supported() {
-  static const bool supported = kScanAvx512Bf16.supported() && permitted(1u << 22);
+  static const bool supported = kScanAvx512Bf16.supported() && amx_permitted(kAmxBf16);
   return supported;
 }
 

@@ -3,173 +3,20 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
 #include "retort/common/thread_pool.h"
-#include "retort/kernel/dense.h"
-#include "retort/kernel/top_k.h"
+#include "retort/metric/block_scorer.h"
 #include "retort/metric/candidates.h"
+#include "retort/metric/event_rank.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kUserBatch = 2048;     // events whose users are encoded in one call
-constexpr int64_t kItemBatch = 8192;     // items encoded in one call
-constexpr int64_t kScores = 16'000'000;  // floats of the block of scores
-constexpr float kNoCandidate = -std::numeric_limits<float>::infinity();
-
-/// Fills the scores [events, candidates] of consecutive events of one grid moment.
-class BlockScorer {
- public:
-  virtual ~BlockScorer() = default;
-  /// All events that will be scored, in their order; must outlive the scorer's use.
-  virtual void expect(std::span<const JudgedEvent> events) = 0;
-  virtual bool moving() const = 0;  // are scores bound to the grid moment?
-  virtual void start(std::span<const int32_t> candidates, int64_t moment) = 0;
-  /// Scores of `count` of the expected events from number `first`.
-  virtual void score(int64_t first, int64_t count, std::span<float> out) = 0;
-};
-
-void check_finite(std::span<const float> vectors, int64_t dim, const char* what) {
-  for (size_t at = 0; at < vectors.size(); ++at) {
-    if (!std::isfinite(vectors[at])) {
-      fail<Error>(
-          "catalogue: the {} tower gives {} in dimension {}: the model has diverged; train "
-          "again with a smaller learning rate or clipping",
-          what, vectors[at], static_cast<int64_t>(at) % dim);
-    }
-  }
-}
-
-class TowerScorer : public BlockScorer {
- public:
-  TowerScorer(const Dataset& dataset, const Towers& towers)
-      : towers_(towers), assembler_(dataset), moving_(has_moving_items(dataset.schema())) {}
-
-  void expect(std::span<const JudgedEvent> events) override { events_ = events; }
-  bool moving() const override { return moving_; }
-
-  void start(std::span<const int32_t> candidates, int64_t moment) override {
-    if (!moving_ && std::ranges::equal(candidates, encoded_)) return;
-    const int64_t dim = towers_.dim(), count = static_cast<int64_t>(candidates.size());
-    std::vector<float> vectors(count * dim);
-    if (moving_) {
-      encode_items(candidates, moment, vectors);
-    } else {
-      encode_missing(candidates, moment);
-      for (int64_t at = 0; at < count; ++at) {
-        std::copy_n(all_vectors_.begin() + row_of_[candidates[at]] * dim, dim,
-                    vectors.begin() + at * dim);
-      }
-    }
-    packed_ = PackedMatrix(vectors, count, dim);
-    encoded_.assign(candidates.begin(), candidates.end());
-  }
-
-  void score(int64_t first, int64_t count, std::span<float> out) override {
-    if (first < users_begin_ || first + count > users_end_) encode_users(first, count);
-    const int64_t dim = towers_.dim();
-    dot_block(std::span(users_).subspan((first - users_begin_) * dim, count * dim), packed_, out);
-  }
-
- private:
-  /// Encodes at least `count` users and, so that calls stay large, some of the next groups'.
-  void encode_users(int64_t first, int64_t count) {
-    users_begin_ = first;
-    users_end_ =
-        std::min(static_cast<int64_t>(events_.size()), first + std::max(count, kUserBatch));
-    std::vector<UserMoment> rows;
-    for (int64_t at = users_begin_; at < users_end_; ++at) {
-      rows.push_back({events_[at].user, events_[at].time, events_[at].click});
-    }
-    SideBatch batch;
-    assembler_.users(rows, batch);
-    users_.resize(rows.size() * towers_.dim());
-    towers_.encode_users(batch, users_);
-    check_finite(users_, towers_.dim(), "user");
-  }
-
-  void encode_items(std::span<const int32_t> items, int64_t moment, std::span<float> out) const {
-    const int64_t dim = towers_.dim(), count = static_cast<int64_t>(items.size());
-    std::vector<ItemMoment> rows;
-    SideBatch batch;
-    for (int64_t begin = 0; begin < count; begin += kItemBatch) {
-      const int64_t end = std::min(count, begin + kItemBatch);
-      rows.clear();
-      for (int64_t at = begin; at < end; ++at) rows.push_back({items[at], moment});
-      assembler_.items(rows, batch);
-      towers_.encode_items(batch, out.subspan(begin * dim, (end - begin) * dim));
-    }
-    check_finite(out, dim, "item");
-  }
-
-  /// Items that do not move are encoded when they are first a candidate, and kept.
-  void encode_missing(std::span<const int32_t> items, int64_t moment) {
-    const int32_t largest = items.empty() ? -1 : *std::max_element(items.begin(), items.end());
-    if (static_cast<int64_t>(row_of_.size()) <= largest) row_of_.resize(largest + 1, -1);
-    std::vector<int32_t> missing;
-    for (const int32_t item : items) {
-      if (row_of_[item] >= 0) continue;
-      row_of_[item] = known_ + static_cast<int64_t>(missing.size());
-      missing.push_back(item);
-    }
-    const int64_t dim = towers_.dim();
-    all_vectors_.resize((known_ + missing.size()) * dim);
-    encode_items(missing, moment, std::span(all_vectors_).subspan(known_ * dim));
-    known_ += static_cast<int64_t>(missing.size());
-  }
-
-  const Towers& towers_;
-  Assembler assembler_;
-  bool moving_;
-  std::span<const JudgedEvent> events_;
-  std::vector<float> users_;  // vectors of events_[users_begin_, users_end_)
-  int64_t users_begin_ = 0, users_end_ = 0;
-  PackedMatrix packed_;
-  std::vector<int32_t> encoded_;  // candidates of packed_
-  std::vector<float> all_vectors_;
-  std::vector<int64_t> row_of_;  // item to row of all_vectors_, -1 = not encoded
-  int64_t known_ = 0;
-};
-
-class FunctionScorer : public BlockScorer {
- public:
-  explicit FunctionScorer(const CandidateScorer& score) : score_(score) {}
-  void expect(std::span<const JudgedEvent> events) override { events_ = events; }
-  bool moving() const override { return false; }
-  void start(std::span<const int32_t> candidates, int64_t) override { candidates_ = candidates; }
-  void score(int64_t first, int64_t count, std::span<float> out) override {
-    const int64_t width = static_cast<int64_t>(candidates_.size());
-    parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t at = begin; at < end; ++at) {
-        const auto row = out.subspan(at * width, width);
-        const int64_t click = events_[first + at].click;
-        score_(click, candidates_, row);
-        check(std::none_of(row.begin(), row.end(), [](float x) { return std::isnan(x); }),
-              "catalogue: a score of the event at click {} is not a number", click);
-      }
-    });
-  }
-
- private:
-  const CandidateScorer& score_;
-  std::span<const JudgedEvent> events_;
-  std::span<const int32_t> candidates_;
-};
-
-int32_t rank_of(std::span<const float> scores, float own, Ties ties) {
-  int32_t above = 0, equal = 0;
-  for (const float score : scores) {
-    above += score > own;
-    equal += score == own;
-  }
-  const int32_t others = equal - 1;
-  const int32_t before = ties == Ties::kBest ? 0 : ties == Ties::kWorst ? others : others / 2;
-  return 1 + above + before;
-}
+constexpr int64_t kBlock = 2048;        // events judged at once, at most
+constexpr int64_t kMask = 128'000'000;  // bytes of the masks of a block, about
 
 /// Ranks of all events for all betas; see rank_catalogue.
 class CatalogueRun {
@@ -217,7 +64,10 @@ class CatalogueRun {
         std::any_of(betas_.begin(), betas_.end(), [](double beta) { return beta != 0; });
     log_q_ = corrected ? window_.log_q(group.front().moment) : std::vector<float>();
     const int64_t width = static_cast<int64_t>(window_.items().size());
-    const int64_t block = std::clamp<int64_t>(kScores / std::max<int64_t>(width, 1), 8, kUserBatch);
+    set_corrections();
+    const int64_t block = window_.masks()
+                              ? std::clamp<int64_t>(kMask / std::max<int64_t>(width, 1), 8, kBlock)
+                              : kBlock;
     for (int64_t at = first; at < first + size; at += block) {
       check_interrupt("evaluation");
       const int64_t count = std::min(block, first + size - at);
@@ -226,57 +76,82 @@ class CatalogueRun {
     }
   }
 
+  void set_corrections() {
+    corrections_.clear();
+    float largest = 0;
+    for (const float value : log_q_) largest = std::max(largest, std::abs(value));
+    for (const double beta : betas_) {
+      const auto factor = static_cast<float>(beta);
+      corrections_.push_back(beta == 0 ? Correction{}
+                                       : Correction{factor, log_q_, std::abs(factor) * largest});
+    }
+  }
+
   void judge_block(int64_t first, int64_t count, int64_t width) {
-    scores_.resize(count * width);
-    mask_.resize(window_.masks() ? scores_.size() : 0);
+    mask_.resize(window_.masks() ? count * width : 0);
     for (int64_t at = 0; window_.masks() && at < count; ++at) {
       window_.mask(events_[first + at], std::span(mask_).subspan(at * width, width));
     }
-    if (width > 0) scorer_.score(first, count, scores_);
-    parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> corrected;
-      for (int64_t at = begin; at < end; ++at) {
-        judge_event(events_[first + at], at, std::span(scores_).subspan(at * width, width),
-                    corrected);
-      }
+    if (width > 0) scorer_.prepare(first, count);
+    const int64_t rows = scorer_.tile().events;
+    parallel_for(0, (count + rows - 1) / rows, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile)
+        judge_tile(first, tile * rows, std::min(rows, count - tile * rows), width);
     });
   }
 
-  /// Counts how many candidates score above the event's own item.
-  void judge_event(const JudgedEvent& event, int64_t row, std::span<float> scores,
-                   std::vector<float>& corrected) {
-    const int64_t width = static_cast<int64_t>(scores.size());
-    int32_t candidates = static_cast<int32_t>(width);
-    if (!mask_.empty()) {
-      const uint8_t* mask = mask_.data() + row * width;
-      candidates = std::accumulate(mask, mask + width, 0);
-      for (int64_t at = 0; at < width; ++at) scores[at] = mask[at] ? scores[at] : kNoCandidate;
-    }
-    const int32_t own = window_.position(event.item);
-    const bool present = own >= 0 && (mask_.empty() || mask_[row * width + own] != 0);
-    for (size_t b = 0; b < betas_.size(); ++b) {
-      std::span<const float> judged = scores;
-      if (betas_[b] != 0) {
-        const float beta = static_cast<float>(betas_[b]);
-        corrected.resize(width);
-        for (int64_t at = 0; at < width; ++at) corrected[at] = scores[at] + beta * log_q_[at];
-        judged = corrected;
+  /// Events [begin, begin + count) of the block that starts with event `first`.
+  void judge_tile(int64_t first, int64_t begin, int64_t count, int64_t width) {
+    const BlockScorer::Tile tile = scorer_.tile();
+    thread_local std::vector<float> scores;
+    scores.resize(tile.events * tile.candidates);
+    std::vector<EventRank> ranks;  // [event][beta]
+    for (int64_t column = 0; column < width; column += tile.candidates) {
+      const int64_t end = std::min(width, column + tile.candidates);
+      scorer_.score(begin, count, column, end, scores.data(), tile.candidates);
+      for (int64_t at = 0; at < count; ++at) {
+        const std::span<const float> row(scores.data() + at * tile.candidates, end - column);
+        const uint8_t* mask = mask_of(begin + at, width);
+        if (column == 0) start_ranks(first, begin + at, mask, row, ranks);
+        for (size_t b = 0; b < betas_.size(); ++b)
+          ranks[at * betas_.size() + b].add(column, row, mask == nullptr ? nullptr : mask + column);
       }
-      CatalogueRanks& result = results_[b];
-      result.click[event.slot] = event.click;
-      result.candidates[event.slot] = candidates;
-      result.rank[event.slot] = present ? rank_of(judged, judged[own], options_.ties) : 0;
-      mark_recommended(judged, recommended_[b]);
     }
+    for (int64_t at = 0; at < count; ++at)
+      for (size_t b = 0; b < betas_.size(); ++b)
+        store(events_[first + begin + at], begin + at, width,
+              ranks.empty() ? nullptr : &ranks[at * betas_.size() + b], b);
   }
 
-  void mark_recommended(std::span<const float> scores, std::vector<uint8_t>& recommended) const {
-    if (options_.top <= 0) return;
-    for (const ScoredItem& best : top_k(scores, options_.top)) {
-      if (best.score == kNoCandidate) break;
-      std::atomic_ref<uint8_t>(recommended[window_.items()[best.item]])
+  const uint8_t* mask_of(int64_t event, int64_t width) const {
+    return mask_.empty() ? nullptr : mask_.data() + event * width;
+  }
+
+  void start_ranks(int64_t first, int64_t event, const uint8_t* mask, std::span<const float> row,
+                   std::vector<EventRank>& ranks) const {
+    int32_t own = window_.position(events_[first + event].item);
+    if (own >= 0 && mask != nullptr && mask[own] == 0) own = -1;
+    const float score = own < 0                      ? 0
+                        : scorer_.margin(event) == 0 ? row[own]
+                                                     : scorer_.exact(event, own);
+    for (const Correction& correction : corrections_)
+      ranks.emplace_back(scorer_, event, own, score, correction, options_.top);
+  }
+
+  /// `rank`: nullptr where there are no candidates at all.
+  void store(const JudgedEvent& judged, int64_t event, int64_t width, EventRank* rank,
+             size_t beta) {
+    const uint8_t* mask = mask_of(event, width);
+    CatalogueRanks& result = results_[beta];
+    result.click[judged.slot] = judged.click;
+    result.candidates[judged.slot] =
+        mask == nullptr ? static_cast<int32_t>(width) : std::accumulate(mask, mask + width, 0);
+    result.rank[judged.slot] = rank == nullptr ? 0 : rank->rank(options_.ties);
+    if (rank == nullptr) return;
+    rank->each_best([&](int32_t candidate) {
+      std::atomic_ref<uint8_t>(recommended_[beta][window_.items()[candidate]])
           .store(1, std::memory_order_relaxed);
-    }
+    });
   }
 
   const CatalogueOptions& options_;
@@ -284,8 +159,9 @@ class CatalogueRun {
   BlockScorer& scorer_;
   CandidateWindow window_;
   std::vector<JudgedEvent> events_;
-  std::vector<float> log_q_, scores_;
-  std::vector<uint8_t> mask_;                      // of scores_, empty if all are candidates
+  std::vector<float> log_q_;
+  std::vector<Correction> corrections_;            // [betas]
+  std::vector<uint8_t> mask_;                      // [events][candidates], empty if all are
   std::vector<std::vector<uint8_t>> recommended_;  // [betas][items]
   std::vector<CatalogueRanks> results_;
 };
@@ -318,15 +194,15 @@ CatalogueRanks rank_catalogue(const Dataset& dataset, const Towers& towers,
 std::vector<CatalogueRanks> rank_catalogue(const Dataset& dataset, const Towers& towers,
                                            const CatalogueOptions& options,
                                            std::span<const double> betas) {
-  TowerScorer scorer(dataset, towers);
-  return CatalogueRun(dataset, options, betas, scorer).run();
+  const auto scorer = make_tower_scorer(dataset, towers);
+  return CatalogueRun(dataset, options, betas, *scorer).run();
 }
 
 CatalogueRanks rank_catalogue(const Dataset& dataset, const CandidateScorer& score,
                               const CatalogueOptions& options) {
-  FunctionScorer scorer(score);
+  const auto scorer = make_function_scorer(score);
   const double betas[] = {0};
-  return std::move(CatalogueRun(dataset, options, betas, scorer).run().front());
+  return std::move(CatalogueRun(dataset, options, betas, *scorer).run().front());
 }
 
 }  // namespace retort

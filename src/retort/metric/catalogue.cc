@@ -103,14 +103,15 @@ class CatalogueRun {
   /// Events [begin, begin + count) of the block that starts with event `first`.
   void judge_tile(int64_t first, int64_t begin, int64_t count, int64_t width) {
     const BlockScorer::Tile tile = scorer_.tile();
+    const int64_t stride = tile.candidates + 16;  // no power of two: rows would share cache sets
     thread_local std::vector<float> scores;
-    scores.resize(tile.events * tile.candidates);
+    scores.resize(tile.events * stride);
     std::vector<EventRank> ranks;  // [event][beta]
     for (int64_t column = 0; column < width; column += tile.candidates) {
       const int64_t end = std::min(width, column + tile.candidates);
-      scorer_.score(begin, count, column, end, scores.data(), tile.candidates);
+      scorer_.score(begin, count, column, end, scores.data(), stride);
       for (int64_t at = 0; at < count; ++at) {
-        const std::span<const float> row(scores.data() + at * tile.candidates, end - column);
+        const std::span<const float> row(scores.data() + at * stride, end - column);
         const uint8_t* mask = mask_of(begin + at, width);
         if (column == 0) start_ranks(first, begin + at, mask, row, ranks);
         for (size_t b = 0; b < betas_.size(); ++b)

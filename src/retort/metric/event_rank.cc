@@ -25,7 +25,7 @@ EventRank::EventRank(const BlockScorer& scorer, int64_t event, int32_t own, floa
       low_(kInfinity),
       high_(kInfinity),
       bar_(top > 0 ? std::numeric_limits<float>::lowest() : kInfinity),
-      best_(top_) {
+      prune_at_(4 * int64_t{top_} + 64) {
   if (own < 0) return;
   own_score_ = own_score;
   own_value_ = corrected(own_score, own);
@@ -75,22 +75,19 @@ void EventRank::add(int64_t begin, std::span<const float> scores, const uint8_t*
   }
   for (int64_t i = 0; i < matches.best; ++i) {
     const int32_t at = best[i];
-    if (mask == nullptr || mask[at] != 0) keep(static_cast<int32_t>(begin + at), judged[at]);
+    if (mask == nullptr || mask[at] != 0)
+      contenders_.push_back({static_cast<int32_t>(begin + at), judged[at]});
   }
+  if (std::ssize(contenders_) > prune_at_) prune();
 }
 
-void EventRank::keep(int32_t candidate, float score) {
-  if (score < bar_) return;  // the bar rose since the block was compared
-  best_.push(candidate, score);
-  if (margin_ == 0) {
-    if (best_.full()) bar_ = best_.worst();
-    return;
-  }
-  contenders_.push_back({candidate, score});
-  if (!best_.full()) return;
-  bar_ = best_.worst() - 2 * margin_at(best_.worst());
-  if (std::ssize(contenders_) > 4 * int64_t{top_} + 64 && std::isfinite(margin_))
-    std::erase_if(contenders_, [&](const ScoredItem& one) { return one.score < bar_; });
+/// Raises the bar to the last of the best, less what both it and another may be off by.
+void EventRank::prune() {
+  const auto last = contenders_.begin() + (top_ - 1);
+  std::nth_element(contenders_.begin(), last, contenders_.end(), ranks_before);
+  bar_ = last->score - 2 * margin_at(last->score);
+  std::erase_if(contenders_, [&](const ScoredItem& one) { return one.score < bar_; });
+  prune_at_ = std::max<int64_t>(prune_at_, 2 * std::ssize(contenders_));
 }
 
 int32_t EventRank::rank(Ties ties) const {
@@ -102,23 +99,24 @@ int32_t EventRank::rank(Ties ties) const {
 
 std::vector<int32_t> EventRank::take_best() {
   std::vector<int32_t> taken;
-  const bool full = best_.full() && top_ > 0;
-  const float last = full ? best_.worst() : 0;
-  if (margin_ == 0 || !full) {
-    for (const ScoredItem& one : best_.take()) taken.push_back(one.item);
+  if (std::ssize(contenders_) <= top_) {
+    for (const ScoredItem& one : contenders_) taken.push_back(one.item);
     return taken;
   }
+  if (top_ == 0) return taken;
+  const auto last = contenders_.begin() + (top_ - 1);
+  std::nth_element(contenders_.begin(), last, contenders_.end(), ranks_before);
   // Twice the margin above the last as scored is certainly in, twice below certainly out.
-  const float off = 2 * margin_at(last);
-  std::vector<int32_t> unsure;
+  const float score = last->score, off = 2 * margin_at(score);
+  std::vector<ScoredItem> unsure;
   for (const ScoredItem& one : contenders_) {
-    if (one.score > last + off)
+    if (one.score > score + off)
       taken.push_back(one.item);
-    else if (!(one.score < last - off))
-      unsure.push_back(one.item);
+    else if (!(one.score < score - off))
+      unsure.push_back(one);
   }
   TopK rest(top_ - static_cast<int32_t>(taken.size()));
-  for (const int32_t candidate : unsure) rest.push(candidate, exact(candidate, 0));
+  for (const ScoredItem& one : unsure) rest.push(one.item, exact(one.item, one.score));
   for (const ScoredItem& one : rest.take()) taken.push_back(one.item);
   return taken;
 }

@@ -39,7 +39,7 @@ class EventRank {
   float exact(int64_t candidate, float score) const;
   float corrected(float score, int64_t candidate) const;
   float margin_at(float value) const;
-  void keep(int32_t candidate, float score);
+  void prune();
   std::vector<int32_t> take_best();
 
   const BlockScorer& scorer_;
@@ -47,10 +47,11 @@ class EventRank {
   int64_t event_;
   int32_t own_, top_;
   float margin_, own_score_ = 0, own_value_ = 0;
-  float low_, high_, bar_;
+  float low_, high_;
+  float bar_;  // scores below it are not among the best
   int64_t above_ = 0, equal_ = 0;
-  TopK best_;                           // by the scores as they came
   std::vector<ScoredItem> contenders_;  // all that could be among the exact best
+  int64_t prune_at_;
 };
 
 }  // namespace retort

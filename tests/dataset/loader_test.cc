@@ -41,6 +41,45 @@ class Loaders : public ::testing::Test {
   std::unique_ptr<Dataset> dataset_;
 };
 
+TEST_F(Loaders, ThePartsOfABatchAreItsRowsInOrder) {
+  const Loader whole(*dataset_, options());
+  const std::vector<Batch> batches = epoch(whole, 1);
+  for (const int32_t parts : {2, 3, 11}) {  // 8 positives a batch: some of 11 parts are empty
+    std::vector<Batch> joined(batches.size());
+    for (int32_t part = 0; part < parts; ++part) {
+      LoaderOptions of_part = options();
+      of_part.part = part;
+      of_part.parts = parts;
+      const Loader loader(*dataset_, of_part);
+      ASSERT_EQ(loader.batches(), whole.batches());
+      ASSERT_EQ(loader.rows(), whole.rows());
+      const std::vector<Batch> own = epoch(loader, 1);
+      for (size_t i = 0; i < own.size(); ++i) {
+        ASSERT_EQ(loader.rows_of(static_cast<int64_t>(i)), batches[i].rows());
+        ASSERT_EQ(own[i].items.rows, own[i].rows());
+        ASSERT_EQ(own[i].users.rows * 4, own[i].rows());
+        const auto append = [](auto& to, const auto& from) {
+          to.insert(to.end(), from.begin(), from.end());
+        };
+        append(joined[i].item, own[i].item);
+        append(joined[i].user, own[i].user);
+        append(joined[i].time, own[i].time);
+        append(joined[i].read, own[i].read);
+        append(joined[i].items.dense, own[i].items.dense);
+        append(joined[i].users.dense, own[i].users.dense);
+      }
+    }
+    for (size_t i = 0; i < batches.size(); ++i) {
+      EXPECT_EQ(joined[i].item, batches[i].item);
+      EXPECT_EQ(joined[i].user, batches[i].user);
+      EXPECT_EQ(joined[i].time, batches[i].time);
+      EXPECT_EQ(joined[i].read, batches[i].read);
+      EXPECT_EQ(joined[i].items.dense, batches[i].items.dense);
+      EXPECT_EQ(joined[i].users.dense, batches[i].users.dense);
+    }
+  }
+}
+
 TEST_F(Loaders, AnEpochHoldsEachPositiveOnceWithItsNegatives) {
   const Loader loader(*dataset_, options());
   const auto rows = dataset_->rows_of(Split::kTrain);

@@ -18,6 +18,8 @@ LoaderOptions checked(const LoaderOptions& options) {
     fail<ConfigError>("train.batch: {} rows cannot hold a click and its {} negatives",
                       options.batch, options.negatives);
   if (options.limit < 0) fail<ConfigError>("limit: {} is negative", options.limit);
+  check(options.part >= 0 && options.part < options.parts, "Loader: part {} of {}", options.part,
+        options.parts);
   return options;
 }
 
@@ -161,6 +163,11 @@ int64_t Loader::batches() const {
   return (state_->count + state_->per_batch - 1) / state_->per_batch;
 }
 
+int64_t Loader::rows_of(int64_t index) const {
+  const int64_t begin = index * state_->per_batch;
+  return std::min(state_->count - begin, state_->per_batch) * state_->group;
+}
+
 void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
   const State& state = *state_;
   check(index >= 0 && index < batches() && epoch >= 0, "Loader: batch {} of {}, epoch {}", index,
@@ -179,8 +186,11 @@ void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
   batch.read.clear();
   batch.seconds.clear();
   std::vector<int64_t> chosen;
-  const int64_t end = std::min(state.count, (index + 1) * state.per_batch);
-  for (int64_t place = index * state.per_batch; place < end; ++place) {
+  const int64_t begin = index * state.per_batch;
+  const int64_t positives = std::min(state.count - begin, state.per_batch);
+  const int64_t parts = state.options.parts, part = state.options.part;
+  const int64_t end = begin + positives * (part + 1) / parts;
+  for (int64_t place = begin + positives * part / parts; place < end; ++place) {
     const int64_t click = state.click_at(permutation ? &*permutation : nullptr, place);
     state.add_group(batch, click, static_cast<int64_t>(chosen.size()), rng);
     chosen.push_back(click);

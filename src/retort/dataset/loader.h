@@ -23,6 +23,9 @@ struct LoaderOptions {
   /// negatives (the draw does not depend on the epoch), no dropout.
   bool training = true;
   int64_t limit = 0;  // at most this many positives, evenly spaced; 0 = all
+  /// Of `parts` contiguous parts of each batch's positives only number `part` is assembled, which
+  /// may be empty: one part a rank. What the other numbers count does not change.
+  int32_t part = 0, parts = 1;
 };
 
 /// Row order inside a batch: positive, its n negatives, next positive, ... One user row a group.
@@ -33,7 +36,9 @@ class Loader {
   int64_t batches() const;    // per epoch
   int64_t positives() const;  // per epoch
   int64_t rows() const;       // per epoch, negatives included
-  /// Batch number `index` of `epoch`. Thread-safe.
+  /// Rows of all parts of batch number `index`.
+  int64_t rows_of(int64_t index) const;
+  /// The loader's part of batch number `index` of `epoch`. Thread-safe.
   void load(int64_t epoch, int64_t index, Batch& batch) const;
 
  private:

@@ -29,7 +29,7 @@ struct CommonFlags {
 
 /// What a command has to say, once: the frame prints `json` with --json, else `text`.
 struct Answer {
-  Json json = Json::object();
+  Json json = Json::object();  // null: nothing at all
   std::string text;
 };
 

@@ -100,7 +100,8 @@ int run_command(std::string_view program, const Command& command, int argc, cons
   if (flags.quiet) set_log_level(LogLevel::kWarning);
   catch_interrupts();
   const Answer answer = action();
-  std::cout << (flags.json ? answer.json.dump(2) + '\n' : answer.text) << std::flush;
+  if (!answer.json.is_null())
+    std::cout << (flags.json ? answer.json.dump(2) + '\n' : answer.text) << std::flush;
   if (!std::cout) fail<IoError>("standard output: {}", errno_text());
   return 0;
 }

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 
 #include "retort/cli/command.h"
+#include "retort/common/log.h"
+#include "retort/common/progress.h"
 #include "retort/common/recipe.h"
 #include "retort/common/text.h"
 
@@ -21,7 +23,13 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   const Dataset dataset(flags.dataset);
   TrainOptions options{.run = flags.out, .resume = flags.resume, .device = common.device};
   if (common.seed) options.seed = *common.seed;
+  options.launch = Launch::from_environment();
+  if (options.launch.rank > 0) {
+    set_log_level(LogLevel::kWarning);
+    Progress::set_enabled(false);
+  }
   const TrainResult result = train(recipe, dataset, options);
+  if (options.launch.rank > 0) return {.json = nullptr, .text = ""};
   Answer answer;
   answer.json = {{"run", flags.out},
                  {"steps", result.steps},

@@ -85,15 +85,21 @@ LossValues Learner::values_of(const Outputs& outputs) const {
   return values;
 }
 
-LossValues Learner::step(const Batch& batch, int64_t step) {
+LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
+  if (exchange_ != nullptr) return step_with_peers(batch, step, whole_rows);
   const MixedPrecision guard(bf16_);
   const Outputs outputs = forward(batch, false);
   const LossValues values = values_of(outputs);
-  if (!std::isfinite(values.total) || !guard.finite()) refuse(batch, values, step);
+  if (!std::isfinite(values.total) || !guard.finite())
+    fail<Error>("{}", refusal(batch, values, step));
   outputs.total.backward();
+  update_weights();
+  return values;
+}
+
+void Learner::update_weights() {
   if (phase_ != Phase::kTeacher) student_optimizer_->step();
   if (teacher_ != nullptr && phase_ != Phase::kStudent) teacher_optimizer_->step();
-  return values;
 }
 
 Learner::Scores Learner::score(const Batch& batch) {
@@ -143,7 +149,7 @@ void Learner::check_weights(int64_t step) const {
   if (!culprit.empty()) fail<Error>("step {}: {}; {}", step, culprit, kRemedy);
 }
 
-void Learner::refuse(const Batch& batch, const LossValues& losses, int64_t step) const {
+std::string Learner::refusal(const Batch& batch, const LossValues& losses, int64_t step) const {
   std::string terms;
   for (size_t i = 0; i < terms_.size(); ++i)
     if (!std::isfinite(losses.terms[i]))
@@ -151,8 +157,8 @@ void Learner::refuse(const Batch& batch, const LossValues& losses, int64_t step)
   std::string culprit = nonfinite_input(batch, schema_);
   if (culprit.empty()) culprit = nonfinite_weight(weights());
   if (culprit.empty()) culprit = "inputs and weights are finite, the logits overflow";
-  fail<Error>("step {}: the loss is not finite (term {}): {}; {}", step,
-              terms.empty() ? "weights" : terms, culprit, kRemedy);
+  return fmt::format("step {}: the loss is not finite (term {}): {}; {}", step,
+                     terms.empty() ? "weights" : terms, culprit, kRemedy);
 }
 
 }  // namespace retort

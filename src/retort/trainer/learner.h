@@ -13,6 +13,7 @@
 #include "retort/model/models.h"
 #include "retort/nn/optimizer.h"
 #include "retort/trainer/checkpoint.h"
+#include "retort/trainer/gradient_exchange.h"
 #include "retort/trainer/train_recipe.h"
 
 namespace retort {
@@ -36,13 +37,17 @@ class Learner {
   Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
           int64_t planned_steps);
 
-  /// From now on only the terms of the phase count, and only its models learn.
-  void set_phase(Phase phase) { phase_ = phase; }
+  /// From now on only the terms of the phase count, and only its models learn; steps are made
+  /// together with the ranks where there are several.
+  void set_phase(Phase phase, Ranks* ranks = nullptr);
   Phase phase() const { return phase_; }
 
-  /// One step on the batch. Throws Error before any weight changes if a loss is not finite,
-  /// naming `step` and what holds the first value that is not.
-  LossValues step(const Batch& batch, int64_t step);
+  /// One step on the batch, which with several ranks is this rank's part of one of `whole_rows`
+  /// rows; the losses are those of the whole. Throws Error before any weight changes if a loss is
+  /// not finite, naming `step` and what holds the first value that is not.
+  LossValues step(const Batch& batch, int64_t step, int64_t whole_rows = 0);
+  /// Ctrl-C came, on any rank before the end of its last step: the same answer on all ranks.
+  bool asked_to_stop() const;
 
   /// Losses and logits of a batch without gradients; undefined tensors where there is no teacher.
   struct Scores {
@@ -77,7 +82,10 @@ class Learner {
   Outputs forward(const Batch& batch, bool all_models);
   bool active(const TermOptions& term) const;
   LossValues values_of(const Outputs& outputs) const;
-  [[noreturn]] void refuse(const Batch& batch, const LossValues& losses, int64_t step) const;
+  LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
+  void update_weights();
+  /// Why a step is refused, in words.
+  std::string refusal(const Batch& batch, const LossValues& losses, int64_t step) const;
 
   std::vector<TermOptions> terms_;
   std::vector<Loss> losses_;
@@ -89,6 +97,9 @@ class Learner {
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;
   std::unique_ptr<Optimizer> student_optimizer_, teacher_optimizer_;
+  Ranks* ranks_ = nullptr;
+  std::unique_ptr<GradientExchange> exchange_;  // where there are several ranks
+  bool peer_asked_to_stop_ = false;
 };
 
 constexpr const char* kStudentPrefix = "student/";

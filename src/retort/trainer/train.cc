@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "retort/common/error.h"
 #include "retort/common/log.h"
@@ -13,6 +14,7 @@
 #include "retort/trainer/loop_state.h"
 #include "retort/trainer/metrics_log.h"
 #include "retort/trainer/run_folder.h"
+#include "retort/trainer/shared_state.h"
 #include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 #include "retort/trainer/validation.h"
@@ -38,9 +40,10 @@ class Training {
         dataset_(dataset),
         options_(options),
         recipe_(read_train_recipe(recipe, dataset)),
-        device_(parse_device(options.device)),
+        device_(parse_device(device_of_rank(options.device, options.launch))),
+        ranks_(options.launch, std::chrono::seconds(recipe_.loop.rank_timeout), device_),
         paths_(options.run),
-        train_rows_(dataset, training_rows(recipe, dataset, options.seed)),
+        train_rows_(dataset, part_of(training_rows(recipe, dataset, options.seed), ranks_)),
         batches_(train_rows_),
         learner_(recipe_, dataset.schema(), options.seed, device_,
                  recipe_.loop.epochs * train_rows_.batches()) {
@@ -67,17 +70,19 @@ class Training {
   void begin();
   void resume();
   void train_epoch();
-  void count(const Batch& batch, const LossValues& losses);
+  void count(int64_t rows, const LossValues& losses);
   void finish_epoch();
+  void close_epoch();
   void keep_best(const std::optional<Judgement>& judgement);
   void keep_teacher_best(const Judgement& judgement, bool improved);
   void end_phase();
   TrainResult finish();
+  void finish_run(const TrainResult& result);
   Json line(const char* kind, const char* split, const LossValues& losses) const;
   void log_window();
   void log_epoch(const std::optional<Judgement>& judgement, double validation_seconds);
   void save_last();
-  void stop_if_asked(bool asked);
+  [[noreturn]] void stop();
   double elapsed() const { return seconds_before_ + watch_.seconds(); }
   std::string progress_label() const;
 
@@ -86,6 +91,7 @@ class Training {
   const TrainOptions& options_;
   const TrainRecipe recipe_;
   const torch::Device device_;
+  Ranks ranks_;
   const RunPaths paths_;
   const Loader train_rows_;
   std::optional<Loader> valid_rows_;
@@ -102,18 +108,19 @@ class Training {
 };
 
 void Training::open() {
-  if (!fs::exists(options_.run)) {
-    begin();
-  } else if (!options_.resume) {
+  check_same_job(ranks_, recipe_json_, dataset_, options_.seed);
+  ranks_.first_does([this] {
+    if (!fs::exists(options_.run)) return begin();
+    if (options_.resume) return resume();
     fail<ConfigError>("{}: exists already; continue it with --resume, or choose another folder",
                       options_.run.string());
-  } else {
-    resume();
-  }
+  });
+  share(ranks_, state_);
   if (state_.finished) return;
-  learner_.set_phase(state_.phase);
+  share(ranks_, learner_.full_state());
+  learner_.set_phase(state_.phase, &ranks_);
   logged_ = {state_.train_seconds, state_.wait_seconds, state_.rows};
-  log_ = std::make_unique<MetricsLog>(options_.run, state_.metrics_bytes);
+  if (ranks_.first()) log_ = std::make_unique<MetricsLog>(options_.run, state_.metrics_bytes);
 }
 
 void Training::begin() {
@@ -123,7 +130,9 @@ void Training::begin() {
   fs::create_directories(paths.last.parent_path());
   write_json(paths.recipe, recipe_json_);
   write_json(paths.model, to_json(learner_.student().spec()));
-  write_json(paths.info, make_run_info(recipe_json_, dataset_, options_.seed, device_.str()));
+  Json info = make_run_info(recipe_json_, dataset_, options_.seed, device_.str());
+  info["ranks"] = ranks_.size();
+  write_json(paths.info, info);
   save_checkpoint(paths.last, {learner_.full_state(), to_json(state_)});
   folder.commit();
 }
@@ -137,6 +146,7 @@ void Training::resume() {
   Json info = read_json(paths_.info);
   if (!state_.finished) info["status"] = "running";
   info["device"] = device_.str();
+  info["ranks"] = ranks_.size();
   write_json(paths_.info, info);
   log_info("train", "resumed at step {}", state_.step);
 }
@@ -155,36 +165,49 @@ void Training::train_epoch() {
   double waited = batches_.waited_seconds();
   Stopwatch step_watch;
   while (const Batch* batch = batches_.next()) {
-    const LossValues losses = learner_.step(*batch, state_.step + 1);
-    count(*batch, losses);
+    const int64_t whole_rows = train_rows_.rows_of(state_.batch);
+    const LossValues losses = learner_.step(*batch, state_.step + 1, whole_rows);
+    count(whole_rows, losses);
     state_.wait_seconds += batches_.waited_seconds() - waited;
     waited = batches_.waited_seconds();
     state_.train_seconds += step_watch.seconds();
     step_watch = {};
-    rows += batch->rows();
+    rows += whole_rows;
     progress.update(rows, fmt::format("loss {:.4f}, {:.0f}% waiting for data", losses.total,
                                       100 * state_.wait_seconds / state_.train_seconds));
     if (state_.step % recipe_.loop.log_every == 0) log_window();
     const int64_t every = recipe_.loop.checkpoint_every;
-    if (every > 0 && state_.step % every == 0) save_last();
-    stop_if_asked(interrupted() || state_.step == options_.stop_after_step);
+    if (every > 0 && state_.step % every == 0 && ranks_.first()) save_last();
+    if (learner_.asked_to_stop() || state_.step == options_.stop_after_step)
+      ranks_.first_does([this] { stop(); });
   }
 }
 
-void Training::count(const Batch& batch, const LossValues& losses) {
+void Training::count(int64_t rows, const LossValues& losses) {
   ++state_.step;
   ++state_.batch;
-  state_.rows += batch.rows();
+  state_.rows += rows;
   state_.window.add(losses);
   state_.whole_epoch.add(losses);
 }
 
 void Training::finish_epoch() {
+  const Phase phase = state_.phase;
+  ranks_.first_does([this] { close_epoch(); });
+  share(ranks_, state_);
+  if (state_.phase == phase) return;
+  share(ranks_, learner_.weights());
+  learner_.set_phase(state_.phase, &ranks_);
+}
+
+// On rank 0 alone.
+void Training::close_epoch() {
   std::optional<Judgement> judgement;
   const Stopwatch watch;
   if (valid_rows_)
-    judgement = judge(learner_, dataset_, *valid_rows_, recipe_.loop,
-                      [this] { stop_if_asked(interrupted()); });
+    judgement = judge(learner_, dataset_, *valid_rows_, recipe_.loop, [this] {
+      if (interrupted()) stop();
+    });
   learner_.check_weights(state_.step);
   keep_best(judgement);
   log_epoch(judgement, watch.seconds());
@@ -236,7 +259,6 @@ void Training::end_phase() {
   }
   learner_.load_teacher(load_checkpoint(paths_.teacher_best).tensors);
   state_.phase = Phase::kStudent;
-  learner_.set_phase(state_.phase);
   state_.epoch = 0;
   state_.best.reset();
   state_.best_epoch = 0;
@@ -261,14 +283,15 @@ Json Training::line(const char* kind, const char* split, const LossValues& losse
 }
 
 void Training::log_window() {
-  Json json = line("step", "train", state_.window.mean());
+  const RunningLosses window = std::exchange(state_.window, {});
+  if (!ranks_.first()) return;
+  Json json = line("step", "train", window.mean());
   const double seconds = state_.train_seconds - logged_.train_seconds;
   json["learning_rate"] = learner_.learning_rate();
   json["rows_per_second"] = static_cast<double>(state_.rows - logged_.rows) / seconds;
   json["data_wait_share"] = (state_.wait_seconds - logged_.wait_seconds) / seconds;
   json["seconds"] = elapsed();
   log_->write(json);
-  state_.window = {};
   logged_ = {state_.train_seconds, state_.wait_seconds, state_.rows};
 }
 
@@ -302,8 +325,7 @@ void Training::save_last() {
   save_checkpoint(paths_.last, {learner_.full_state(), to_json(state_)});
 }
 
-void Training::stop_if_asked(bool asked) {
-  if (!asked) return;
+void Training::stop() {
   save_last();
   Json info = read_json(paths_.info);
   info["status"] = "interrupted";
@@ -323,8 +345,13 @@ TrainResult Training::finish() {
   result.seconds = state_.seconds;
   result.rows_per_second =
       state_.train_seconds > 0 ? static_cast<double>(state_.rows) / state_.train_seconds : 0;
+  ranks_.first_does([&] { finish_run(result); });
+  return result;
+}
+
+void Training::finish_run(const TrainResult& result) {
   Json info = read_json(paths_.info);
-  if (info["status"] == "finished") return result;
+  if (info["status"] == "finished") return;
   if (recipe_.beta.on_validation) {
     learner_.load_student(load_checkpoint(paths_.best).tensors);
     const TorchTowers towers(learner_.shared_student(), dataset_.schema(), device_);
@@ -351,7 +378,6 @@ TrainResult Training::finish() {
   out["data_wait_share"] =
       state_.train_seconds > 0 ? state_.wait_seconds / state_.train_seconds : 0;
   write_json(paths_.info, info);
-  return result;
 }
 
 }  // namespace

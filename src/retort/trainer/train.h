@@ -7,6 +7,7 @@
 #include "retort/common/file.h"
 #include "retort/common/json.h"
 #include "retort/dataset/dataset.h"
+#include "retort/trainer/launch.h"
 
 namespace retort {
 
@@ -15,6 +16,7 @@ struct TrainOptions {
   bool resume = false;
   std::string device = "auto";
   uint64_t seed = 1;             // of initialisation, shuffling and negatives
+  Launch launch;                 // this process among the ranks that train together
   int64_t stop_after_step = -1;  // tests: behave as if Ctrl-C came after this step; -1 = never
 };
 
@@ -31,6 +33,8 @@ struct TrainResult {
 /// seed, dataset digest, result), metrics.jsonl, events.out.tfevents.*, checkpoints/last and
 /// checkpoints/best. A run folder that exists is an error unless `resume`. Throws Interrupted
 /// after writing a checkpoint on Ctrl-C; Error on a non-finite loss, naming step and feature.
+/// With several ranks (docs/ranks.md) rank 0 alone reads and writes the run folder and validates;
+/// PeerLost if one of the others goes.
 TrainResult train(const Json& recipe, const Dataset& dataset, const TrainOptions& options);
 
 }  // namespace retort

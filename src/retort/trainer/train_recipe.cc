@@ -109,6 +109,7 @@ LoopOptions read_loop(const Json& recipe) {
   fields.read("checkpoint_every", loop.checkpoint_every);
   fields.read("validation_limit", loop.validation_limit);
   fields.read("log_every", loop.log_every);
+  fields.read("rank_timeout", loop.rank_timeout);
   fields.read_choice("teacher_epoch", loop.teacher_epoch, {"own", "student"});
   fields.finish();
   check_positive("train.batch", loop.batch, 2);
@@ -117,6 +118,7 @@ LoopOptions read_loop(const Json& recipe) {
   check_positive("train.checkpoint_every", loop.checkpoint_every, 0);
   check_positive("train.validation_limit", loop.validation_limit, 0);
   check_positive("train.log_every", loop.log_every, 1);
+  check_positive("train.rank_timeout", loop.rank_timeout, 1);
   check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"}, {"recall"});
   return loop;
 }

@@ -32,6 +32,7 @@ struct LoopOptions {
   int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
   int64_t validation_limit = 0;            // positives judged; 0 = all
   int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
+  int64_t rank_timeout = 1800;             // seconds a rank waits for its peers
   std::string teacher_epoch = "own";       // own: the teacher's best epoch; student: the student's
 };
 

@@ -56,6 +56,7 @@ Command simulate_command();
 Command ingest_command();
 Command retrieve_command();
 Command export_command();
+Command index_command();
 Command list_command();
 Command doctor_command();
 

@@ -119,6 +119,21 @@ FaissIndex::~FaissIndex() = default;
 
 int64_t FaissIndex::size() const { return state_ == nullptr ? 0 : state_->items; }
 
+int64_t FaissIndex::lists() const {
+  return state_ == nullptr || state_->index == nullptr ? 0
+                                                       : static_cast<int64_t>(state_->ivf->nlist);
+}
+
+std::string FaissIndex::factory() const {
+  return lists() == 0 ? options_.factory : factory_of(options_, state_->items, state_->dim);
+}
+
+int64_t FaissIndex::bytes() const {
+  if (lists() == 0) return 0;
+  const auto item = static_cast<int64_t>(state_->ivf->code_size + sizeof(faiss::Index::idx_t));
+  return state_->items * item + lists() * state_->ivf->d * static_cast<int64_t>(sizeof(float));
+}
+
 void FaissIndex::build(std::span<const float> vectors, int32_t dim) {
   auto state = std::make_unique<State>();
   state->items = check_vectors(vectors, dim);

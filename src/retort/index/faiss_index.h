@@ -38,6 +38,16 @@ class FaissIndex : public ItemIndex {
   /// In Faiss's own format; empty where there are too few items to train.
   void save(const fs::path& path) const override;
   int64_t size() const override;
+  /// For the searches to come; not to be called while one runs.
+  void set_search(int32_t nprobe, int32_t refine) {
+    options_.nprobe = nprobe;
+    options_.refine = refine;
+  }
+  int64_t lists() const;  // 0 where there are too few items to train
+  /// The factory string, "auto" resolved.
+  std::string factory() const;
+  /// Bytes kept beside the fp32 vectors: codes, numbers of items and centroids.
+  int64_t bytes() const;
   /// Throws DataError unless the file holds an index of as many vectors of this width. Keeps
   /// referring to `vectors`.
   void load(const fs::path& path, std::span<const float> vectors, int32_t dim);

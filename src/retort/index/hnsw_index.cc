@@ -238,6 +238,11 @@ HnswIndex::~HnswIndex() = default;
 
 int64_t HnswIndex::size() const { return state_ == nullptr ? 0 : state_->items; }
 
+int64_t HnswIndex::bytes() const {
+  if (state_ == nullptr) return 0;
+  return static_cast<int64_t>(state_->saved_size()) + state_->codes.bytes();
+}
+
 void HnswIndex::build(std::span<const float> vectors, int32_t dim) {
   const int64_t items = check_vectors(vectors, dim);
   auto state = std::make_unique<State>(dim, options_);

@@ -42,6 +42,10 @@ class HnswIndex : public ItemIndex {
   /// In hnswlib's own format.
   void save(const fs::path& path) const override;
   int64_t size() const override;
+  /// For the searches to come; not to be called while one runs.
+  void set_ef_search(int32_t ef) { options_.ef_search = ef; }
+  /// Bytes kept beside the fp32 vectors.
+  int64_t bytes() const;
   /// Throws DataError unless the file is a whole index of as many vectors of this width. Keeps
   /// referring to `vectors`.
   void load(const fs::path& path, std::span<const float> vectors, int32_t dim);

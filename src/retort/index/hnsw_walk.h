@@ -63,6 +63,7 @@ class WalkCodes {
       row[d] = static_cast<int8_t>(std::lrintf(vector[d] * inverse));
   }
   int64_t dim() const { return dim_; }
+  int64_t bytes() const { return static_cast<int64_t>(codes_.size() + 4 * scale_.size()); }
   int64_t width() const { return width_; }
   const int8_t* codes() const { return codes_.data(); }
   const float* scale() const { return scale_.data(); }

@@ -110,20 +110,21 @@ std::vector<std::vector<SearchHit>> ItemIndex::search_many(std::span<const float
   return hits;
 }
 
+double recall_of(std::span<const std::vector<SearchHit>> exact,
+                 std::span<const std::vector<SearchHit>> found) {
+  check(exact.size() == found.size(), "recall of {} queries against {}", found.size(),
+        exact.size());
+  double recall = 0;
+  for (size_t q = 0; q < exact.size(); ++q)
+    recall += exact[q].empty() ? 1
+                               : static_cast<double>(best_found(exact[q], found[q])) /
+                                     static_cast<double>(exact[q].size());
+  return exact.empty() ? 1 : recall / static_cast<double>(exact.size());
+}
+
 double recall_against_exact(const ItemIndex& index, std::span<const float> vectors,
                             std::span<const float> queries, int32_t dim, int32_t k) {
-  const auto exact = exact_top_k(vectors, queries, dim, k);
-  const auto found = search_batch(index, queries, dim, k);
-  double recall = 0;
-  for (size_t q = 0; q < exact.size(); ++q) {
-    if (exact[q].empty()) {
-      recall += 1;
-      continue;
-    }
-    recall +=
-        static_cast<double>(best_found(exact[q], found[q])) / static_cast<double>(exact[q].size());
-  }
-  return exact.empty() ? 1 : recall / static_cast<double>(exact.size());
+  return recall_of(exact_top_k(vectors, queries, dim, k), search_batch(index, queries, dim, k));
 }
 
 }  // namespace retort

@@ -85,6 +85,11 @@ inline std::vector<std::vector<SearchHit>> search_batch(const ItemIndex& index,
   return index.search_many(queries, dim, k, filter);
 }
 
+/// Mean over queries of the share of the exact hits' scores that were found. Items whose score
+/// equals the last exact one count as found: ties are no misses. 1 without queries.
+double recall_of(std::span<const std::vector<SearchHit>> exact,
+                 std::span<const std::vector<SearchHit>> found);
+
 /// Recall@k of an index: the mean over queries [Q, dim] of the share of the k best scores that it
 /// found. Items whose score equals the k-th best count as found: ties are no misses. 1 without
 /// queries.

@@ -70,8 +70,8 @@ TEST(DuckDb, NeverReachesForTheNetwork) {
 
 TEST(DuckDb, AppendsAndDescribes) {
   DuckDb db;
-  db.run("CREATE TABLE t (k INTEGER)");
-  const std::vector<int32_t> values{5, -1, 9};
+  db.run("CREATE TABLE t (k BIGINT)");
+  const std::vector<int64_t> values{5, -1, 9};
   db.append("t", values);
   EXPECT_EQ(db.query_integer("SELECT CAST(sum(k) AS BIGINT) FROM t"), 13);
   EXPECT_EQ(db.query_integer("SELECT k FROM t WHERE rowid = 1"), -1);

@@ -98,7 +98,7 @@ class Builder {
     result_.items = count(*db_, "items");
     order_clicks(*db_, recipe_, events_);
     if (!events_.has_impressions) db_->run("DROP TABLE events");
-    split_ = split_clicks(*db_, recipe_.split, events_.has_time);
+    split_ = split_clicks(*db_, recipe_.split, events_);
     result_.split = to_json(split_);
     result_.clicks = count(*db_, "clicks");
     if (!db_->query_integer("SELECT 1 FROM clicks WHERE split = 0 LIMIT 1"))
@@ -112,17 +112,18 @@ class Builder {
   /// The orders by time need the clicks' columns alone: they are made while the database gives
   /// the rest.
   void write_columns() {
-    write_clicks(*db_, folder(), events_.has_requests, result_);
-    std::future<void> orders = std::async(std::launch::async, [this] { write_orders(); });
+    const TrainingClicks trained = write_clicks(*db_, folder(), events_.has_requests, result_);
+    std::vector<std::future<void>> orders = begin_orders();
     for (const EntityTable& table : tables_) write_entities(*db_, table, folder());
     if (events_.has_impressions) {
-      write_impressions(*db_, folder(), split_, events_.has_time, result_);
+      write_impressions(*db_, folder(), split_, events_, result_);
       db_->run("DROP TABLE events");
     }
-    vocabularies_ = write_vocabularies(*db_, recipe_, folder());
+    vocabularies_ = write_vocabularies(*db_, recipe_, trained, folder());
     write_features(*db_, recipe_, vocabularies_, folder());
-    db_.reset();
-    orders.get();
+    // (Giving back all that memory takes a while.)
+    closing_ = std::async(background(), [db = std::move(db_)] {});
+    for (std::future<void>& order : orders) order.get();
     write_group_timelines();
   }
 
@@ -132,21 +133,21 @@ class Builder {
     };
   }
 
-  void write_orders() const {
-    const Columns columns(folder());
-    const auto write = [&](int64_t which) {
-      if (which == 0)
-        write_by_time(folder());
-      else if (which == 1)
-        write_timeline(folder(), "user", result_.users,
-                       copy_of(columns.get<int32_t>("clicks.user")));
-      else
-        write_timeline(folder(), "item", result_.items,
-                       copy_of(columns.get<int32_t>("clicks.item")));
+  static std::launch background() {
+    return threads() > 1 ? std::launch::async : std::launch::deferred;
+  }
+
+  std::vector<std::future<void>> begin_orders() const {
+    const auto timeline = [this](const char* key, int64_t keys) {
+      const Columns columns(folder());
+      write_timeline(folder(), key, keys,
+                     copy_of(columns.get<int32_t>(std::string("clicks.") + key)));
     };
-    parallel_for(0, 3, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t which = begin; which < end; ++which) write(which);
-    });
+    std::vector<std::future<void>> orders;
+    orders.push_back(std::async(background(), [=, this] { timeline("item", result_.items); }));
+    orders.push_back(std::async(background(), [this] { write_by_time(folder()); }));
+    orders.push_back(std::async(background(), [=, this] { timeline("user", result_.users); }));
+    return orders;
   }
 
   /// Timelines of the features of items that as-of features count by.
@@ -172,6 +173,7 @@ class Builder {
   /// Removes the database's folder, fits what needs the training rows, writes the manifest and
   /// renames.
   void finish() {
+    closing_.get();
     fs::remove_all(work_);
     const Json files = list_files(folder());
     fit(files);
@@ -229,6 +231,7 @@ class Builder {
   SplitMade split_;
   VocabularySizes vocabularies_;
   IngestResult result_;
+  std::future<void> closing_;
 };
 
 }  // namespace

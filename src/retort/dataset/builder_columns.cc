@@ -78,14 +78,15 @@ struct ClickWriters {
 }  // namespace
 
 void order_clicks(DuckDb& db, const DataRecipe& recipe, const Events& events) {
-  std::string columns = "u.id AS \"user\", i.id AS item, e.time, e.seconds, e.split AS fixed";
+  std::string columns = "u.id AS \"user\", i.id AS item, e.time, e.seconds";
+  if (events.has_splits) columns += ", e.split AS fixed";
   if (events.has_requests) columns += fmt::format(", {} AS request", number_requests(db, events));
   if (events.has_impressions) columns += ", e.rowid AS ordinal";
   for (size_t i = 0; i < recipe.context.size(); ++i) columns += fmt::format(", e.c{0} AS c{0}", i);
   Progress progress("sort clicks", 100, "%");
-  db.run(fmt::format("CREATE TABLE ordered AS {} WHERE NOT e.rejected AND e.clicked ORDER BY u.id, "
-                     "e.time, e.rowid",
-                     numbered_events(db, columns)),
+  db.run(fmt::format("CREATE TABLE ordered AS {} WHERE NOT e.rejected{} ORDER BY u.id, e.time, "
+                     "e.rowid",
+                     numbered_events(db, columns), events.has_impressions ? " AND e.clicked" : ""),
          "clicks", &progress);
   if (db.query_integer("SELECT count(*) FROM ordered").value_or(0) == 0)
     fail<DataError>("the log holds no clicks: every row has clicked = 0");
@@ -115,10 +116,12 @@ std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe) {
   return (low_value + high_value) / 2;
 }
 
-void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestResult& result) {
+TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_requests,
+                            IngestResult& result) {
   ClickWriters out(folder);
   std::vector<int64_t> begin(static_cast<size_t>(result.users) + 1, 0);
-  std::vector<int64_t> trained(static_cast<size_t>(result.items), 0);
+  TrainingClicks trained{std::vector<int64_t>(static_cast<size_t>(result.users), 0),
+                         std::vector<int64_t>(static_cast<size_t>(result.items), 0)};
   std::vector<int64_t> first(static_cast<size_t>(result.items), INT64_MAX);
   std::array<int64_t, 4> of_split{};
   int64_t position = 0, last_time = 0;
@@ -144,7 +147,8 @@ void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestR
       out.read.push(read ? 1 : 0);
       out.request.push(has_requests ? chunk.integer(6, static_cast<int64_t>(row)) : -1);
       ++begin[static_cast<size_t>(user) + 1];
-      trained[static_cast<size_t>(item)] += splits[row] == 0 ? 1 : 0;
+      trained.of_user[static_cast<size_t>(user)] += splits[row] == 0 ? 1 : 0;
+      trained.of_item[static_cast<size_t>(item)] += splits[row] == 0 ? 1 : 0;
       first[static_cast<size_t>(item)] = std::min(first[static_cast<size_t>(item)], time);
       ++of_split[splits[row]];
       result.reads += read ? 1 : 0;
@@ -164,8 +168,9 @@ void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestR
       result.clicks_of_split[std::string(name_of(static_cast<Split>(split)))] = of_split[split];
   for (size_t user = 0; user + 1 < begin.size(); ++user) begin[user + 1] += begin[user];
   write_column<int64_t>(folder, "users.clicks_begin", begin);
-  write_column<int64_t>(folder, "items.train_clicks", trained);
+  write_column<int64_t>(folder, "items.train_clicks", trained.of_item);
   write_column<int64_t>(folder, "items.first_click", first);
+  return trained;
 }
 
 namespace {
@@ -222,9 +227,9 @@ struct ImpressionWriters {
 
 }  // namespace
 
-void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split, bool has_time,
-                       IngestResult& result) {
-  const char* moment = has_time ? "time" : "ordinal";
+void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
+                       const Events& events, IngestResult& result) {
+  const char* moment = events.has_time ? "time" : "ordinal";
   db.run(
       fmt::format("CREATE TABLE moments AS SELECT \"user\" AS u, min({0}) FILTER (split = 2) AS "
                   "test_from, min({0}) FILTER (split = 1) AS valid_from FROM clicks GROUP BY 1",
@@ -234,9 +239,9 @@ void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& spli
                                   : "coalesce(TRY_CAST(e.request AS BIGINT), -1)";
   const std::string columns = fmt::format(
       "u.id AS \"user\", i.id AS item, e.time, {} AS request, e.position, e.clicked, coalesce("
-      "c.position, -1) AS click, e.seconds, CAST(coalesce(c.split, e.split, {}) AS UTINYINT) AS "
+      "c.position, -1) AS click, e.seconds, CAST(coalesce(c.split, {}, {}) AS UTINYINT) AS "
       "split, e.rowid AS ordinal",
-      request, shown_split(split, has_time));
+      request, events.has_splits ? "e.split" : "NULL", shown_split(split, events.has_time));
   const std::string sql =
       numbered_events(db, columns) +
       " LEFT JOIN (SELECT ordinal, position, split FROM clicks) c ON c.ordinal = e.rowid LEFT JOIN "

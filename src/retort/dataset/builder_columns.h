@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "retort/dataset/builder.h"
 #include "retort/dataset/builder_recipe.h"
@@ -19,12 +20,18 @@ void order_clicks(DuckDb& db, const DataRecipe& recipe, const Events& events);
 /// clicks with known seconds (the mean of the middle two), or the recipe's number.
 std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe);
 
+/// How many training clicks each user and item has.
+struct TrainingClicks {
+  std::vector<int64_t> of_user, of_item;
+};
+
 /// Writes clicks.*, users.clicks_begin, items.train_clicks, items.first_click, and counts
 /// into `result`.
-void write_clicks(DuckDb& db, const fs::path& folder, bool has_requests, IngestResult& result);
+TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_requests,
+                            IngestResult& result);
 
 /// Writes impressions.*: every good event of a log with shown articles.
-void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split, bool has_time,
-                       IngestResult& result);
+void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
+                       const Events& events, IngestResult& result);
 
 }  // namespace retort

@@ -13,7 +13,6 @@ namespace {
 
 constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 
-std::string field_of(Side side) { return side == Side::kUser ? "\"user\"" : "item"; }
 std::string table_of(Side side) { return side == Side::kUser ? "users" : "items"; }
 
 std::string column_of(const FeatureEntry& entry) {
@@ -29,8 +28,9 @@ std::string counted_texts(const FeatureEntry& entry) {
   const std::string text = spec.kind == FeatureKind::kBag ? "unnest(" + column + ")" : column;
   if (spec.source == FeatureSource::kContext)
     return fmt::format("SELECT {} AS text, 1 AS n FROM clicks WHERE split = 0", text);
-  return fmt::format("SELECT {} AS text, n FROM {} JOIN {}_trained USING (id)", text,
-                     table_of(spec.side), table_of(spec.side));
+  return fmt::format(
+      "SELECT {} AS text, n FROM {} e JOIN {}_trained t ON t.rowid = e.id WHERE n > 0", text,
+      table_of(spec.side), table_of(spec.side));
 }
 
 int64_t write_vocabulary(DuckDb& db, const std::string& name, const std::string& texts,
@@ -110,7 +110,8 @@ void write_values(DuckDb& db, const FeatureEntry& entry, const fs::path& folder,
 
 }  // namespace
 
-VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe, const fs::path& folder) {
+VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe,
+                                   const TrainingClicks& trained, const fs::path& folder) {
   VocabularySizes sizes;
   std::map<std::string, std::string> texts;
   std::map<std::string, int64_t> min_count;
@@ -125,11 +126,10 @@ VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe, const f
     sql += (sql.empty() ? "" : " UNION ALL ") + counted_texts(entry);
     min_count[name] = entry.min_count;
   }
-  for (const Side side : {Side::kUser, Side::kItem})
-    db.run(
-        fmt::format("CREATE TABLE {}_trained AS SELECT {} AS id, count(*) AS n FROM clicks "
-                    "WHERE split = 0 GROUP BY 1",
-                    table_of(side), field_of(side)));
+  for (const Side side : {Side::kUser, Side::kItem}) {
+    db.run(fmt::format("CREATE TABLE {}_trained (n BIGINT)", table_of(side)));
+    db.append(table_of(side) + "_trained", side == Side::kUser ? trained.of_user : trained.of_item);
+  }
   for (const auto& [name, sql] : texts)
     sizes.rows[name] = write_vocabulary(db, name, sql, min_count[name], folder);
   return sizes;

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "retort/dataset/builder_recipe.h"
+#include "retort/dataset/builder_columns.h"
 
 namespace retort {
 
@@ -17,7 +17,8 @@ struct VocabularySizes {
 
 /// Writes vocabulary.NAME for every vocabulary of the recipe: row 0 "", then the texts of training
 /// rows that occur min_count times, by count descending, then by text. Hashed ones have no column.
-VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe, const fs::path& folder);
+VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe,
+                                   const TrainingClicks& trained, const fs::path& folder);
 
 /// Writes user.NAME.*, item.NAME.* and clicks.NAME.* of every attribute and context feature.
 void write_features(DuckDb& db, const DataRecipe& recipe, const VocabularySizes& sizes,

@@ -70,17 +70,15 @@ void select_filters(DuckDb& db, const Scan& scan, const TableOptions& options, E
   }
 }
 
-bool has_duplicates(DuckDb& db, const std::string& raw) {
-  return db.query_integer("SELECT count(*) - count(DISTINCT key) FROM " + raw +
-                          " WHERE reason IS NULL")
-             .value_or(0) > 0;
-}
-
-void reject_rows(DuckDb& db, const Scan& scan, const std::string& raw, double max_rejected,
+/// Gives back whether a key occurs twice.
+bool reject_rows(DuckDb& db, const Scan& scan, const std::string& raw, double max_rejected,
                  const std::string& name) {
   add_rejects(db, scan,
               "SELECT file, row, reason, value FROM " + raw + " WHERE reason IS NOT NULL");
-  if (has_duplicates(db, raw))
+  const bool duplicates = db.query_integer("SELECT count(*) - count(DISTINCT key) FROM " + raw +
+                                           " WHERE reason IS NULL")
+                              .value_or(0) > 0;
+  if (duplicates)
     add_rejects(
         db, scan,
         fmt::format("SELECT file, row, 'duplicate_key' AS reason, key AS value FROM {0} WHERE "
@@ -94,6 +92,7 @@ void reject_rows(DuckDb& db, const Scan& scan, const std::string& raw, double ma
     if (reason == "bad_line" || reason == "wrong_column_count" || reason == "not_json")
       unread += count;
   check_rejects(db, name, rows + unread, max_rejected);
+  return duplicates;
 }
 
 /// Text columns of CSV and JSON whose every value is a number become numbers.
@@ -149,7 +148,7 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
     const Expression raw = resolve(db, scan, options->published, "items.published");
     selection.add(moment_sql(raw.sql, raw.type, "items.published"), "published");
   }
-  const std::string raw = table.name + "_raw";
+  const std::string raw = table.name + "_table";
   db.run(
       fmt::format("CREATE TABLE {} AS SELECT *, CASE WHEN key IS NULL THEN '{}_missing'{} END AS "
                   "reason, {} AS value FROM (SELECT *, retort_file AS file, retort_row AS row, "
@@ -157,15 +156,13 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
                   raw, side == Side::kUser ? "user" : "item", selection.reasons, selection.value,
                   text_sql(key.sql, key.type), selection.columns, scan.relation),
       scan.label);
-  reject_rows(db, scan, raw, recipe.max_rejected, table.name + "_source");
+  const bool duplicates = reject_rows(db, scan, raw, recipe.max_rejected, table.name + "_source");
   table.rejected = count_rejects(db, table.name + "_source");
-  std::string first = "reason IS NULL";
-  if (has_duplicates(db, raw))
-    first = fmt::format("rowid IN (SELECT min(rowid) FROM {} WHERE {} GROUP BY key)", raw, first);
-  db.run(
-      fmt::format("CREATE TABLE {0}_table AS SELECT * EXCLUDE (file, row, reason, value) FROM "
-                  "{1} WHERE {2}; DROP TABLE {1}",
-                  table.name, raw, first));
+  if (duplicates)
+    db.run(
+        fmt::format("DELETE FROM {0} WHERE rowid NOT IN (SELECT min(rowid) FROM {0} WHERE reason "
+                    "IS NULL GROUP BY key)",
+                    raw));
   return table;
 }
 
@@ -181,8 +178,9 @@ void number_entities(DuckDb& db, const EntityTable& table) {
       field);
   if (has_table)
     rows = fmt::format(
-        "SELECT coalesce(e.key, t.key) AS key, e.logged, t.* EXCLUDE (key) FROM ({}) e FULL JOIN "
-        "{}_table t ON t.key = e.key",
+        "SELECT coalesce(e.key, t.key) AS key, e.logged, t.* EXCLUDE (key, file, row, reason, "
+        "value) "
+        "FROM ({}) e FULL JOIN (SELECT * FROM {}_table WHERE reason IS NULL) t ON t.key = e.key",
         rows, table.name);
   db.run(fmt::format(
       "CREATE TABLE {} AS SELECT CAST(row_number() OVER (ORDER BY key) - 1 AS INTEGER) AS id, * "

@@ -8,6 +8,8 @@
 namespace retort {
 namespace {
 
+constexpr size_t kAhead = 16;
+
 /// Running sums of the clicks of some keys.
 struct Sums {
   std::vector<int32_t> reads;
@@ -26,6 +28,12 @@ void sum_groups(const ClickGroups& groups, std::span<const float> seconds,
       for (auto at = static_cast<size_t>(groups.begin[key]);
            at < static_cast<size_t>(groups.begin[key + 1]); ++at) {
         const auto click = static_cast<size_t>(groups.clicks[at].click);
+        // The clicks of a key lie anywhere: ask for those to come.
+        if (at + kAhead < groups.clicks.size()) {
+          const auto later = static_cast<size_t>(groups.clicks[at + kAhead].click);
+          __builtin_prefetch(&seconds[later]);
+          __builtin_prefetch(&is_read[later]);
+        }
         reads += is_read[click];
         const float known = seconds[click];
         sum += std::isnan(known) ? 0.0 : std::log1p(static_cast<double>(known));

@@ -1,6 +1,7 @@
 #include "retort/dataset/columns.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <set>
@@ -36,13 +37,17 @@ std::vector<std::string> files_below(const fs::path& folder) {
   return paths;
 }
 
+/// Every thread takes the largest file that is left.
 std::vector<std::string> digests_of(const fs::path& folder, const std::vector<std::string>& paths) {
   std::vector<std::string> digests(paths.size());
-  parallel_for(0, static_cast<int64_t>(paths.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto at = static_cast<size_t>(i);
-      digests[at] = sha256_file(folder / paths[at]);
-    }
+  std::vector<std::pair<uintmax_t, size_t>> by_size;
+  for (size_t at = 0; at < paths.size(); ++at)
+    by_size.emplace_back(fs::file_size(folder / paths[at]), at);
+  std::sort(by_size.rbegin(), by_size.rend());
+  std::atomic<size_t> next = 0;
+  parallel_for(0, threads(), 1, [&](int64_t, int64_t) {
+    for (size_t at = next++; at < by_size.size(); at = next++)
+      digests[by_size[at].second] = sha256_file(folder / paths[by_size[at].second]);
   });
   return digests;
 }

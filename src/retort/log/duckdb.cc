@@ -343,15 +343,15 @@ std::vector<std::pair<std::string, std::string>> DuckDb::describe(const std::str
   return columns;
 }
 
-void DuckDb::append(const std::string& table, std::span<const int32_t> values) {
+void DuckDb::append(const std::string& table, std::span<const int64_t> values) {
   Appender appender;
   const auto checked = [&](duckdb_state state) {
     if (state == DuckDBError)
       throw IoError(message_of(table, duckdb_appender_error(appender.handle)));
   };
   checked(duckdb_appender_create(state_->connection, nullptr, table.c_str(), &appender.handle));
-  for (const int32_t value : values) {
-    checked(duckdb_append_int32(appender.handle, value));
+  for (const int64_t value : values) {
+    checked(duckdb_append_int64(appender.handle, value));
     checked(duckdb_appender_end_row(appender.handle));
   }
   checked(duckdb_appender_close(appender.handle));

@@ -68,8 +68,8 @@ class DuckDb {
   std::optional<std::string> query_text(const std::string& sql);
   /// Names and DuckDB type names of a query's columns, without running it.
   std::vector<std::pair<std::string, std::string>> describe(const std::string& sql);
-  /// Appends rows to a table of one INTEGER column.
-  void append(const std::string& table, std::span<const int32_t> values);
+  /// Appends rows to a table of one BIGINT column.
+  void append(const std::string& table, std::span<const int64_t> values);
 
  private:
   struct State;

@@ -76,12 +76,11 @@ void check_context(DuckDb& db, const std::vector<Scan>& scans,
 }
 
 std::string table_definition(const std::vector<ContextColumn>& context, const WholeKeys& whole,
-                             bool with_requests) {
+                             const Events& events) {
   const auto type_of = [](bool number) { return number ? "BIGINT" : "VARCHAR"; };
-  std::string sql = fmt::format(
-      "CREATE TABLE events (\"user\" {}, item {}, time BIGINT, seconds FLOAT, clicked BOOLEAN, "
-      "split UTINYINT",
-      type_of(whole.user), type_of(whole.item));
+  std::string sql =
+      fmt::format("CREATE TABLE events (\"user\" {}, item {}, time BIGINT, seconds FLOAT",
+                  type_of(whole.user), type_of(whole.item));
   for (size_t i = 0; i < context.size(); ++i) {
     const char* type = "VARCHAR";
     if (context[i].kind == ContextColumn::Kind::kTexts) type = "VARCHAR[]";
@@ -89,15 +88,37 @@ std::string table_definition(const std::vector<ContextColumn>& context, const Wh
     if (context[i].kind == ContextColumn::Kind::kNumbers) type = "DOUBLE[]";
     sql += fmt::format(", c{} {}", i, type);
   }
-  return sql + ", rejected BOOLEAN" +
-         (with_requests ? ", request VARCHAR, position INTEGER)" : ")");
+  sql += ", rejected BOOLEAN";
+  if (events.has_requests) sql += ", clicked BOOLEAN, request VARCHAR, position INTEGER";
+  if (events.has_splits) sql += ", split UTINYINT";
+  return sql + ')';
 }
 
 /// Columns of the table `events` as the query of a source has them.
-std::string table_columns(size_t context, bool with_requests) {
-  std::string sql = "\"user\", item, time, seconds, clicked, split";
+std::string table_columns(size_t context, const Events& events) {
+  std::string sql = "\"user\", item, time, seconds";
   for (size_t i = 0; i < context; ++i) sql += fmt::format(", c{}", i);
-  return sql + ", reason IS NOT NULL" + (with_requests ? ", request, position" : "");
+  sql += ", reason IS NOT NULL";
+  if (events.has_requests) sql += ", clicked, request, position";
+  if (events.has_splits) sql += ", split";
+  return sql;
+}
+
+/// What the sources will give, and how their keys are kept.
+WholeKeys look_at_sources(DuckDb& db, const std::vector<EventSource>& sources,
+                          const std::vector<Scan>& scans, Events& events) {
+  WholeKeys whole{true, true};
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const EventSource& source = sources[i];
+    const WholeKeys own = whole_keys(db, scans[i], source, fmt::format("events.{}", i + 1));
+    whole = {whole.user && own.user, whole.item && own.item};
+    events.has_seconds = events.has_seconds || !source.seconds.empty();
+    events.has_impressions =
+        events.has_impressions || !source.clicked.empty() || source.layout == "impressions";
+    events.has_requests = events.has_requests || events.has_impressions || !source.request.empty();
+    events.has_splits = events.has_splits || !source.split.empty() || source.role != "all";
+  }
+  return whole;
 }
 
 }  // namespace
@@ -160,27 +181,15 @@ Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
   for (size_t i = 0; i < sources.size(); ++i)
     scans.push_back(open_source(db, sources[i].source, from, fmt::format("events_{}", i + 1)));
   check_context(db, scans, context);
-  WholeKeys whole{true, true};
-  for (size_t i = 0; i < sources.size(); ++i) {
-    const EventSource& source = sources[i];
-    const WholeKeys own = whole_keys(db, scans[i], source, fmt::format("events.{}", i + 1));
-    whole = {whole.user && own.user, whole.item && own.item};
-    events.has_seconds = events.has_seconds || !source.seconds.empty();
-    events.has_requests =
-        events.has_requests || !source.request.empty() || source.layout == "impressions";
-    events.has_impressions =
-        events.has_impressions || !source.clicked.empty() || source.layout == "impressions";
-  }
-  // (An event shown and not clicked has a position among those of its request.)
-  events.has_requests = events.has_requests || events.has_impressions;
-  db.run(table_definition(context, whole, events.has_requests));
+  const WholeKeys whole = look_at_sources(db, sources, scans, events);
+  db.run(table_definition(context, whole, events));
   for (size_t i = 0; i < sources.size(); ++i) {
     Progress progress(fmt::format("read {}", scans[i].label), 100, "%");
     const int64_t before = db.query_integer("SELECT count(*) FROM events").value_or(0);
     const std::string query =
         event_query(db, scans[i], sources[i], context, whole, fmt::format("events.{}", i + 1));
     db.run(fmt::format("INSERT INTO events SELECT {} FROM ({})",
-                       table_columns(context.size(), events.has_requests), query),
+                       table_columns(context.size(), events), query),
            scans[i].label, &progress);
     // Rejects are few: their place and value are worth a second look, not a column of the table.
     if (db.query_integer(

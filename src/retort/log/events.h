@@ -46,12 +46,14 @@ struct Events {
   bool has_seconds = false;
   bool has_impressions = false;  // some rows were shown and not clicked
   bool has_requests = false;     // rows are of impressions with a number or a place in them
+  bool has_splits = false;       // some rows have a split of their own
 };
 
 /// Makes the table
-///   events(user, item, time, seconds, clicked, split, c0.., rejected [, request, position])
+///   events(user, item, time, seconds, c0.., rejected [, clicked, request, position] [, split])
 /// in the order of the log (its rowid), and fills `rejects`. user and item are BIGINT where every
-/// source has whole numbers, else VARCHAR; the columns in brackets are there with has_requests.
+/// source has whole numbers, else VARCHAR; the columns in brackets are there with has_requests and
+/// has_splits.
 /// time: microseconds since 1970 (UTC), 0 without time; split: 0 train .. 3 history, NULL where
 /// the split is decided by moments. Numbers are seconds, milliseconds, microseconds or
 /// nanoseconds by magnitude; text is a number or ISO 8601.

@@ -23,9 +23,10 @@ int64_t boundary(const std::string& text, int64_t end, const char* key) {
   return is_duration(text) ? end - parse_duration(text, key) : parse_moment(text, key);
 }
 
-SplitMade by_moments(DuckDb& db, const SplitOptions& options) {
+SplitMade by_moments(DuckDb& db, const SplitOptions& options, const std::string& fixed) {
   const int64_t end =
-      db.query_integer("SELECT max(time) + 1 FROM ordered WHERE fixed IS NULL").value_or(0);
+      db.query_integer(fmt::format("SELECT max(time) + 1 FROM ordered WHERE {} IS NULL", fixed))
+          .value_or(0);
   SplitMade made{"time", {}, {}, {}, {}};
   made.test_from = boundary(options.test, end, "recipe key 'split.test'");
   made.valid_from = boundary(options.valid, *made.test_from, "recipe key 'split.valid'");
@@ -33,10 +34,10 @@ SplitMade by_moments(DuckDb& db, const SplitOptions& options) {
     fail<ConfigError>("recipe key 'split.valid': {} lies after the test's begin {}",
                       format_moment(*made.valid_from), format_moment(*made.test_from));
   db.run(
-      fmt::format("CREATE VIEW clicks AS SELECT *, rowid AS position, CAST(coalesce(fixed, CASE "
+      fmt::format("CREATE VIEW clicks AS SELECT *, rowid AS position, CAST(coalesce({}, CASE "
                   "WHEN time >= {} THEN 2 WHEN time >= {} THEN 1 ELSE 0 END) AS UTINYINT) AS "
                   "split FROM ordered",
-                  *made.test_from, *made.valid_from));
+                  fixed, *made.test_from, *made.valid_from));
   made.excludes =
       "training rows precede validation rows, which precede test rows, in time; vocabularies, "
       "standardisation, the read threshold and popularity come from training rows";
@@ -46,19 +47,20 @@ SplitMade by_moments(DuckDb& db, const SplitOptions& options) {
 
 /// The last events of each user; `test` and `valid` are SQL for their numbers out of n.
 SplitMade by_user(DuckDb& db, const std::string& kind, const std::string& test,
-                  const std::string& valid) {
+                  const std::string& valid, const std::string& fixed) {
   db.run(fmt::format(
       "CREATE TABLE bounds AS SELECT u, max(CASE WHEN rank = n - tests THEN position END) AS "
       "test_from, max(CASE WHEN rank = n - tests - valids THEN position END) AS valid_from FROM "
       "(SELECT *, {} AS valids FROM (SELECT *, {} AS tests FROM (SELECT \"user\" AS u, rowid AS "
       "position, row_number() OVER (PARTITION BY \"user\" ORDER BY rowid) - 1 AS rank, count(*) "
-      "OVER (PARTITION BY \"user\") AS n FROM ordered WHERE fixed IS NULL))) GROUP BY u",
-      valid, test));
-  db.run(
-      "CREATE TABLE clicks AS SELECT o.*, o.rowid AS position, CAST(coalesce(fixed, CASE WHEN "
+      "OVER (PARTITION BY \"user\") AS n FROM ordered WHERE {} IS NULL))) GROUP BY u",
+      valid, test, fixed));
+  db.run(fmt::format(
+      "CREATE TABLE clicks AS SELECT o.*, o.rowid AS position, CAST(coalesce({}, CASE WHEN "
       "o.rowid >= b.test_from THEN 2 WHEN o.rowid >= b.valid_from THEN 1 ELSE 0 END) AS UTINYINT) "
       "AS split FROM ordered o LEFT JOIN bounds b ON b.u = o.\"user\" ORDER BY o.rowid;"
-      "DROP TABLE bounds");
+      "DROP TABLE bounds",
+      fixed));
   SplitMade made{kind, {}, {}, {}, {}};
   made.excludes =
       "a user's training events precede his own validation and test events; vocabularies, "
@@ -72,14 +74,16 @@ SplitMade by_user(DuckDb& db, const std::string& kind, const std::string& test,
   return made;
 }
 
-SplitMade as_given(DuckDb& db, const std::string& kind) {
-  if (const auto open = db.query_integer("SELECT count(*) FROM ordered WHERE fixed IS NULL");
+SplitMade as_given(DuckDb& db, const std::string& kind, const std::string& fixed) {
+  if (const auto open =
+          db.query_integer(fmt::format("SELECT count(*) FROM ordered WHERE {} IS NULL", fixed));
       open.value_or(0) > 0)
     fail<DataError>(
         "split kind \"{}\": {} clicks have no split; give their source a role or a "
         "split column",
         kind, *open);
-  db.run("CREATE VIEW clicks AS SELECT *, rowid AS position, fixed AS split FROM ordered");
+  db.run(fmt::format("CREATE VIEW clicks AS SELECT *, rowid AS position, {} AS split FROM ordered",
+                     fixed));
   SplitMade made{kind, {}, {}, {}, {}};
   made.excludes =
       "vocabularies, standardisation, the read threshold and popularity come from the rows that "
@@ -122,19 +126,20 @@ SplitOptions read_split_options(const Json& recipe, const std::vector<EventSourc
   return options;
 }
 
-SplitMade split_clicks(DuckDb& db, const SplitOptions& options, bool has_time) {
-  if (options.kind == "time" && !has_time)
+SplitMade split_clicks(DuckDb& db, const SplitOptions& options, const Events& events) {
+  const std::string fixed = events.has_splits ? "fixed" : "CAST(NULL AS UTINYINT)";
+  if (options.kind == "time" && !events.has_time)
     fail<ConfigError>(
         "recipe key 'split.kind': \"time\" needs a time in the log; choose "
         "user_share, user_last, column or source");
-  if (options.kind == "time") return by_moments(db, options);
+  if (options.kind == "time") return by_moments(db, options, fixed);
   if (options.kind == "user_share")
     return by_user(db, options.kind,
                    fmt::format("CAST(round(n * {}) AS BIGINT)", options.test_share),
-                   fmt::format("CAST(round(n * {}) AS BIGINT)", options.valid_share));
+                   fmt::format("CAST(round(n * {}) AS BIGINT)", options.valid_share), fixed);
   if (options.kind == "user_last")
-    return by_user(db, options.kind, "1", "CASE WHEN n >= 3 THEN 1 ELSE 0 END");
-  return as_given(db, options.kind);
+    return by_user(db, options.kind, "1", "CASE WHEN n >= 3 THEN 1 ELSE 0 END", fixed);
+  return as_given(db, options.kind, fixed);
 }
 
 }  // namespace retort

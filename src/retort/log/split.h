@@ -31,7 +31,7 @@ struct SplitMade {
 /// Makes the table or view `clicks` from the table `ordered` (user, item, time, fixed split, ..,
 /// sorted by user, time and order in the log): all its columns, `position` (0, 1, ..) and `split`
 /// (0 train, 1 valid, 2 test, 3 history), in the same order. Rows whose source or column fixed a
-/// split keep it. `has_time` false allows the kinds without moments only.
-SplitMade split_clicks(DuckDb& db, const SplitOptions& options, bool has_time);
+/// split keep it: `fixed` is there with has_splits. Without time, the kinds without moments only.
+SplitMade split_clicks(DuckDb& db, const SplitOptions& options, const Events& events);
 
 }  // namespace retort

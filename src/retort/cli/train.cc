@@ -15,13 +15,14 @@ namespace {
 
 struct Flags {
   std::string recipe, preset, dataset, out;
-  bool resume = false;
+  bool resume = false, profile = false;
 };
 
 Answer run(const Flags& flags, const CommonFlags& common) {
   const Json recipe = load_recipe(find_recipe(flags.recipe), flags.preset, common.set);
   const Dataset dataset(flags.dataset);
-  TrainOptions options{.run = flags.out, .resume = flags.resume, .device = common.device};
+  TrainOptions options{
+      .run = flags.out, .resume = flags.resume, .device = common.device, .profile = flags.profile};
   if (common.seed) options.seed = *common.seed;
   options.launch = Launch::from_environment();
   if (options.launch.rank > 0) {
@@ -37,13 +38,17 @@ Answer run(const Flags& flags, const CommonFlags& common) {
                  {"best_epoch", result.best_epoch},
                  {"best_metric", result.best_metric},
                  {"seconds", result.seconds},
-                 {"rows_per_second", result.rows_per_second}};
+                 {"rows_per_second", result.rows_per_second},
+                 {"data_wait_share", result.data_wait_share}};
   answer.text = fmt::format(
-      "Trained {} epochs ({} steps) in {}, {} rows/s; best on validation: {:.4f} after epoch {}.\n"
+      "Trained {} epochs ({} steps) in {}, {} rows/s, {:.1f}% of the time waiting for data; {}.\n"
       "The run is in {}.\n",
       result.epochs, with_thousands(result.steps), format_seconds(result.seconds),
-      with_thousands(static_cast<int64_t>(result.rows_per_second)), result.best_metric,
-      result.best_epoch, flags.out);
+      with_thousands(static_cast<int64_t>(result.rows_per_second)), 100 * result.data_wait_share,
+      result.validated ? fmt::format("best on validation: {:.4f} after epoch {}",
+                                     result.best_metric, result.best_epoch)
+                       : "nothing to validate on: the last epoch is kept",
+      flags.out);
   return answer;
 }
 
@@ -53,6 +58,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--preset", flags->preset, "tiny, small or paper: the sizes of the networks");
   app.add_option("--dataset", flags->dataset, "what `retort ingest` made")->required();
   app.add_option("--out", flags->out, "the run's folder")->required();
+  app.add_flag("--profile", flags->profile,
+               "where a step's time goes: a table, and profile.json in the run for Perfetto");
   app.add_flag("--resume", flags->resume, "go on from the last checkpoint of the run");
   return [flags, &common] { return run(*flags, common); };
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "retort/common/error.h"
+#include "retort/common/trace.h"
 #include "retort/nn/mixed_precision.h"
 #include "retort/trainer/nonfinite.h"
 
@@ -52,19 +53,27 @@ bool Learner::active(const TermOptions& term) const {
 }
 
 Learner::Outputs Learner::forward(const Batch& batch, bool all_models) {
-  const TensorBatch tensors = to_tensors(batch, widths_, device_);
+  const TensorBatch tensors = [&] {
+    const TraceScope trace("batch to tensors");
+    return to_tensors(batch, widths_, device_);
+  }();
   Outputs outputs;
   outputs.logits.click = tensors.click;
   outputs.logits.read = tensors.read;
   outputs.logits.seconds = tensors.seconds;
   if (teacher_ != nullptr) {
+    const TraceScope trace("teacher: rest of forward");
     torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
     const TaskLogits logits = teacher_->score(tensors);
     outputs.logits.teacher_click = logits.click;
     outputs.logits.teacher_read_given_click = logits.read_given_click;
     outputs.logits.teacher_read = logits.read;
   }
-  if (all_models || phase_ != Phase::kTeacher) outputs.logits.student = student_->score(tensors);
+  if (all_models || phase_ != Phase::kTeacher) {
+    const TraceScope trace("student: rest of forward");
+    outputs.logits.student = student_->score(tensors);
+  }
+  const TraceScope trace("losses");
   outputs.terms.resize(terms_.size());
   for (size_t i = 0; i < terms_.size(); ++i) {
     if (!active(terms_[i])) continue;
@@ -92,7 +101,10 @@ LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
   const LossValues values = values_of(outputs);
   if (!std::isfinite(values.total) || !guard.finite())
     fail<Error>("{}", refusal(batch, values, step));
-  outputs.total.backward();
+  {
+    const TraceScope trace("rest of backward");
+    outputs.total.backward();
+  }
   update_weights();
   return values;
 }

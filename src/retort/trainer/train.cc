@@ -15,6 +15,7 @@
 #include "retort/trainer/metrics_log.h"
 #include "retort/trainer/run_folder.h"
 #include "retort/trainer/shared_state.h"
+#include "retort/trainer/step_profile.h"
 #include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 #include "retort/trainer/validation.h"
@@ -41,6 +42,7 @@ class Training {
         options_(options),
         recipe_(read_train_recipe(recipe, dataset)),
         device_(parse_device(device_of_rank(options.device, options.launch))),
+        profile_(options.profile ? std::optional(options.run / "profile.json") : std::nullopt),
         ranks_(options.launch, std::chrono::seconds(recipe_.loop.rank_timeout), device_),
         paths_(options.run),
         train_rows_(dataset, part_of(training_rows(recipe, dataset, options.seed), ranks_)),
@@ -91,6 +93,7 @@ class Training {
   const TrainOptions& options_;
   const TrainRecipe recipe_;
   const torch::Device device_;
+  StepProfile profile_;
   Ranks ranks_;
   const RunPaths paths_;
   const Loader train_rows_;
@@ -164,10 +167,16 @@ void Training::train_epoch() {
   batches_.start(state_.epoch, state_.batch);
   double waited = batches_.waited_seconds();
   Stopwatch step_watch;
-  while (const Batch* batch = batches_.next()) {
+  const auto next_batch = [this] {
+    const TraceScope trace("wait for the batch");
+    return batches_.next();
+  };
+  while (const Batch* batch = next_batch()) {
+    const TraceScope trace("rest of the step");
     const int64_t whole_rows = train_rows_.rows_of(state_.batch);
     const LossValues losses = learner_.step(*batch, state_.step + 1, whole_rows);
     count(whole_rows, losses);
+    profile_.step_done();
     state_.wait_seconds += batches_.waited_seconds() - waited;
     waited = batches_.waited_seconds();
     state_.train_seconds += step_watch.seconds();
@@ -345,6 +354,9 @@ TrainResult Training::finish() {
   result.seconds = state_.seconds;
   result.rows_per_second =
       state_.train_seconds > 0 ? static_cast<double>(state_.rows) / state_.train_seconds : 0;
+  result.data_wait_share =
+      state_.train_seconds > 0 ? state_.wait_seconds / state_.train_seconds : 0;
+  result.validated = valid_rows_.has_value();
   ranks_.first_does([&] { finish_run(result); });
   return result;
 }
@@ -375,8 +387,7 @@ void Training::finish_run(const TrainResult& result) {
   if (state_.teacher_best) out["teacher_best_epoch"] = state_.teacher_best_epoch;
   out["seconds"] = result.seconds;
   out["rows_per_second"] = result.rows_per_second;
-  out["data_wait_share"] =
-      state_.train_seconds > 0 ? state_.wait_seconds / state_.train_seconds : 0;
+  out["data_wait_share"] = result.data_wait_share;
   write_json(paths_.info, info);
 }
 

@@ -15,6 +15,7 @@ struct TrainOptions {
   fs::path run;  // folder to write
   bool resume = false;
   std::string device = "auto";
+  bool profile = false;          // profile.json in the run, a table in the log: step_profile.h
   uint64_t seed = 1;             // of initialisation, shuffling and negatives
   Launch launch;                 // this process among the ranks that train together
   int64_t stop_after_step = -1;  // tests: behave as if Ctrl-C came after this step; -1 = never
@@ -27,6 +28,8 @@ struct TrainResult {
   double best_metric = 0;  // of the validation metric of the recipe
   double seconds = 0;
   double rows_per_second = 0;
+  double data_wait_share = 0;  // of the training time spent waiting for batches
+  bool validated = false;      // best_metric and best_epoch are those of a validation
 };
 
 /// Trains `recipe` (resolved) on `dataset`. The run folder gets recipe.json, run.json (versions,

@@ -16,8 +16,8 @@ struct FaissOptions {
   /// or "OPQ16,IVF1024,PQ16x8". Vectors are padded with zeros to a multiple of 16, which PQ's M has
   /// to divide. "auto": IVF of about 4 sqrt(items) lists, PQ of one byte for four dimensions.
   std::string factory = "auto";
-  int32_t nprobe = 16;  // lists looked at by a search
-  int32_t refine = 4;   // candidates re-scored in fp32, times k
+  int32_t nprobe = 64;  // lists looked at by a search
+  int32_t refine = 8;   // candidates re-scored in fp32, times k
 };
 /// Throws ConfigError.
 FaissOptions faiss_options(const Json& options);

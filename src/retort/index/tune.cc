@@ -166,7 +166,7 @@ double parse_target(std::string_view target) {
   trim();
   double recall = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), recall);
-  if (error != std::errc() || end != number.data() + number.size() || recall <= 0 || recall > 1)
+  if (error != std::errc() || end != number.data() + number.size() || !(recall > 0 && recall <= 1))
     fail<ConfigError>("--target '{}': expected a recall above 0 and up to 1, as in 'recall 0.98'",
                       target);
   return recall;

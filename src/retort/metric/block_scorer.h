@@ -13,6 +13,7 @@
 
 namespace retort {
 
+/// Source: two towers and their inner product, Huang et al., CIKM 2013.
 class BlockScorer {
  public:
   virtual ~BlockScorer() = default;
@@ -30,7 +31,8 @@ class BlockScorer {
   };
   virtual Tile tile() const = 0;
   /// Scores of prepared events [first, first + count) against candidates [begin, end), for one
-  /// tile: out[event * stride + candidate]. `out` has room for a whole tile. Thread-safe.
+  /// tile, as [count, stride] floats with the candidates in front. `out` has room for a whole tile.
+  /// Thread-safe.
   virtual void score(int64_t first, int64_t count, int64_t begin, int64_t end, float* out,
                      int64_t stride) const = 0;
   /// What `score` may differ from `exact` by; 0: nothing, and `exact` is not to be called.

@@ -12,20 +12,21 @@
 
 namespace retort {
 
-/// score + beta * log_q[candidate]; an empty log_q corrects nothing.
+/// score + beta * log_q[candidate], log_q [candidates]; an empty log_q corrects nothing.
 struct Correction {
   float beta = 0;
   std::span<const float> log_q{};
   float largest = 0;  // |beta * log_q| at most
 };
 
+/// Source: ranks over the full catalogue, Krichene & Rendle, KDD 2020 (why not over a sample).
 class EventRank {
  public:
   /// `event` as the scorer counts the prepared ones; `own`: the item's place among the candidates,
   /// -1 if it is none; its own score, exact and not corrected; the `top` best are kept.
   EventRank(const BlockScorer& scorer, int64_t event, int32_t own, float own_score,
             const Correction& correction, int32_t top);
-  /// Scores of candidates [begin, begin + scores.size()); `mask` [size] or nullptr.
+  /// Scores [C] of candidates [begin, begin + C); `mask` [C], 0 = no candidate, or nullptr.
   void add(int64_t begin, std::span<const float> scores, const uint8_t* mask);
   /// Rank of the item once all candidates were added; 0 if it is none.
   int32_t rank(Ties ties) const;

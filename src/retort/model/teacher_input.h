@@ -16,7 +16,8 @@ class TeacherInput {
   /// Registers the tables below `model`. Throws ConfigError if no feature is left.
   TeacherInput(torch::nn::Module& model, const Schema& schema, const FeatureOptions& options);
   /// User features [G, user width] are the part that rows of one user share; item and pair features
-  /// [R, their width] are a row's own. Where no row shares anything, all of x [R, width] is its own.
+  /// [R, their width] are a row's own. Where no row shares anything, all of x [R, width] is its
+  /// own.
   GroupedRows forward(const TensorBatch& batch);
   int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
 

@@ -1,7 +1,8 @@
+#include "retort/kernel/optimizer_steps.h"
+
 #include <bit>
 #include <cmath>
 
-#include "retort/kernel/optimizer_steps.h"
 #include "retort/kernel/clones.h"
 
 namespace retort {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -30,9 +31,10 @@ inline void use_huge_pages(const void* memory, size_t bytes, bool filled) {
   const uintptr_t first = (begin + kPage - 1) / kPage * kPage,
                   last = (begin + bytes) / kPage * kPage;
   if (first >= last) return;
-  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  void* pages = static_cast<std::byte*>(const_cast<void*>(memory)) + (first - begin);
+  ::madvise(pages, last - first, MADV_HUGEPAGE);
 #ifdef MADV_COLLAPSE
-  if (filled) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_COLLAPSE);
+  if (filled) ::madvise(pages, last - first, MADV_COLLAPSE);
 #endif
 }
 

@@ -17,9 +17,9 @@ namespace retort {
 /// shared part contributes is computed once an owner. bf16 tensors may have columns of zeros
 /// behind their width.
 struct GroupedRows {
-  torch::Tensor shared;      // [G, shared_width]; undefined: none
-  torch::Tensor own;         // [R, the layer's other inputs]
-  torch::Tensor owner;       // [R] int64, ascending
+  torch::Tensor shared{};    // [G, shared_width]; undefined: none
+  torch::Tensor own{};       // [R, the layer's other inputs]
+  torch::Tensor owner{};     // [R] int64, ascending
   int64_t shared_width = 0;  // 0: none
 
   /// [R, shared_width + own], fp32.
@@ -37,11 +37,11 @@ class DensePlans {
 };
 
 struct DenseLayer {
-  torch::Tensor weight;  // [out, in] fp32
-  torch::Tensor bias;    // [out] fp32 or undefined
+  torch::Tensor weight{};  // [out, in] fp32
+  torch::Tensor bias{};    // [out] fp32 or undefined
   bool relu = false;
-  bool float_output = true;           // bf16 input: y in fp32
-  std::shared_ptr<DensePlans> plans;  // for bf16 on a CPU; used by one step at a time
+  bool float_output = true;             // bf16 input: y in fp32
+  std::shared_ptr<DensePlans> plans{};  // for bf16 on a CPU; used by one step at a time
 };
 
 /// y = act(x W^T + b). x is [R, in], or in bf16 [R, in or more columns, the rest zeros].

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <netdb.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -115,6 +116,7 @@ Ranks::Ranks(const Launch& launch, std::chrono::seconds timeout, torch::Device d
       timeout_(timeout),
       device_(over_nccl(device) ? device : torch::Device(torch::kCPU)) {
   if (alone()) return;
+  ::signal(SIGPIPE, SIG_IGN);  // Gloo may write to a peer that has just gone
   group_ = std::make_unique<Group>();
   try {
     group_->store = make_store(launch_, timeout_);

@@ -65,7 +65,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--embeddings", flags->embeddings,
                  "storage of the student's tables: fp32 (default), bf16 (half) or int8 (a quarter)")
       ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
-  app.add_option("--index", flags->index, "exact (default) or hnsw; see `retort list indexes`");
+  app.add_option("--index", flags->index,
+                 "exact (default), hnsw or faiss; see `retort list indexes`");
   app.add_option("--index-options", flags->index_options,
                  "JSON object of the index's options, as in '{\"M\": 32}'");
   app.add_option("--beta", flags->beta, "popularity correction, instead of the run's own");

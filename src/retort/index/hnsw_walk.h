@@ -13,31 +13,14 @@
 #include <span>
 #include <vector>
 
-#include <linux/mman.h>
-#include <sys/mman.h>
-
+#include "retort/common/huge_pages.h"
 #include "retort/kernel/inner_product.h"
 
 namespace retort {
 
 using Graph = hnswlib::HierarchicalNSW<float>;
 
-/// Walks jump all over memory: huge pages spare most misses of the page tables. `filled` memory is
-/// moved to them now, other memory gets them as it is touched. Where the system has none, nothing
-/// happens.
-inline void use_huge_pages(const void* memory, size_t bytes, bool filled) {
-  constexpr uintptr_t kPage = uintptr_t{2} << 20;
-  const auto begin = reinterpret_cast<uintptr_t>(memory);
-  const uintptr_t first = (begin + kPage - 1) / kPage * kPage,
-                  last = (begin + bytes) / kPage * kPage;
-  if (first >= last) return;
-  void* pages = static_cast<std::byte*>(const_cast<void*>(memory)) + (first - begin);
-  ::madvise(pages, last - first, MADV_HUGEPAGE);
-#ifdef MADV_COLLAPSE
-  if (filled) ::madvise(pages, last - first, MADV_COLLAPSE);
-#endif
-}
-
+/// Walks jump all over the graph.
 inline void use_huge_pages(const Graph& graph, bool filled) {
   use_huge_pages(graph.data_level0_memory_, graph.max_elements_ * graph.size_data_per_element_,
                  filled);

@@ -22,23 +22,22 @@ namespace {
   return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void round_run(const float* from, int64_t size, Bf16* to) {
+RETORT_CLONES void round_run(const float* from, int64_t size, Bf16* to) {
   for (int64_t i = 0; i < size; ++i) to[i] = rounded(from[i]);
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void widen_run(const Bf16* from, int64_t size, float* to) {
+RETORT_CLONES void widen_run(const Bf16* from, int64_t size, float* to) {
   for (int64_t i = 0; i < size; ++i) to[i] = wide(from[i]);
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void mask_run(const Bf16* output, const Bf16* gradient,
-                                                    int64_t size, Bf16* to) {
+RETORT_CLONES void mask_run(const Bf16* output, const Bf16* gradient, int64_t size, Bf16* to) {
   // As integers of 16 bits, exactly the positive bf16 numbers are above 0.
   for (int64_t i = 0; i < size; ++i)
     to[i] = gradient[i] & static_cast<Bf16>(-static_cast<int>(static_cast<int16_t>(output[i]) > 0));
 }
 
 /// 0 if all exponents are below the highest.
-[[gnu::target_clones(RETORT_CLONES)]] int nonfinite_run(const Bf16* values, int64_t size) {
+RETORT_CLONES int nonfinite_run(const Bf16* values, int64_t size) {
   constexpr int kExponent = 0x7F80;
   int16_t found = 0;
   for (int64_t i = 0; i < size; ++i)
@@ -46,31 +45,29 @@ namespace {
   return found;
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void add_run(const float* from, int64_t size, float* sum) {
+RETORT_CLONES void add_run(const float* from, int64_t size, float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] += from[i];
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void scale_run(const float* from, int64_t size, float scale,
-                                                     Bf16* to) {
+RETORT_CLONES void scale_run(const float* from, int64_t size, float scale, Bf16* to) {
   for (int64_t i = 0; i < size; ++i) to[i] = rounded(scale * from[i]);
 }
 
 /// sums = `count` rows of `width` values, `stride` apart, added up.
-[[gnu::target_clones(RETORT_CLONES)]] void column_run(const Bf16* rows, int64_t count,
-                                                      int64_t stride, int64_t width, float* sums) {
+RETORT_CLONES void column_run(const Bf16* rows, int64_t count, int64_t stride, int64_t width,
+                              float* sums) {
   std::fill_n(sums, width, 0.0F);
   for (int64_t row = 0; row < count; ++row)
     for (int64_t c = 0; c < width; ++c) sums[c] += wide(rows[row * stride + c]);
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void weighted_run(float factor, const Bf16* from,
-                                                        int64_t size, float* sum) {
+RETORT_CLONES void weighted_run(float factor, const Bf16* from, int64_t size, float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] += factor * wide(from[i]);
 }
 
 /// to = factor * dout; the result is <dout, part>, in 16 sums side by side.
-[[gnu::target_clones(RETORT_CLONES)]] float gate_run(float factor, const Bf16* dout,
-                                                     const Bf16* part, int64_t size, Bf16* to) {
+RETORT_CLONES float gate_run(float factor, const Bf16* dout, const Bf16* part, int64_t size,
+                             Bf16* to) {
   constexpr int64_t kLanes = 16;
   float sums[kLanes] = {};
   int64_t i = 0;

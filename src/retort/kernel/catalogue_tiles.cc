@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include <dnnl.hpp>
 #include <omp.h>
 
 #include "retort/common/error.h"
+#include "retort/kernel/onednn.h"
 
 namespace retort {
 namespace {
@@ -14,11 +14,6 @@ namespace {
 using Desc = dnnl::memory::desc;
 using Type = dnnl::memory::data_type;
 using Layout = dnnl::memory::format_tag;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
-  return kEngine;
-}
 
 dnnl::primitive_attr attributes(bool add) {
   dnnl::primitive_attr attr;
@@ -32,11 +27,11 @@ dnnl::primitive_attr attributes(bool add) {
 }
 
 dnnl::memory view(const Desc& desc, const void* data) {
-  return {desc, engine(), const_cast<void*>(data)};
+  return {desc, onednn_engine(), const_cast<void*>(data)};
 }
 
 void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& args) {
-  dnnl::stream stream(engine());
+  dnnl::stream stream(onednn_engine());
   primitive.execute(stream, args);
   stream.wait();
 }
@@ -45,7 +40,8 @@ void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnn
 class Product {
  public:
   Product(const Desc& a, int64_t inner, int64_t width, Type type, const Desc& c, bool add)
-      : descriptor_({a, Desc({inner, width}, type, Layout::any), c}, attributes(add), engine()),
+      : descriptor_({a, Desc({inner, width}, type, Layout::any), c}, attributes(add),
+                    onednn_engine()),
         product_(descriptor_) {}
   size_t packed_size() const { return descriptor_.weights_desc().get_size(); }
   size_t scratch_size() const { return descriptor_.scratchpad_desc().get_size(); }
@@ -66,7 +62,8 @@ class Product {
 class Packing {
  public:
   Packing(const Desc& from, const Desc& to)
-      : descriptor_(engine(), from, engine(), to, attributes(false)), reorder_(descriptor_) {}
+      : descriptor_(onednn_engine(), from, onednn_engine(), to, attributes(false)),
+        reorder_(descriptor_) {}
   size_t scratch_size() const { return descriptor_.scratchpad_desc().get_size(); }
   void operator()(const void* from, void* to, void* scratch) const {
     execute(reorder_, {{DNNL_ARG_FROM, view(descriptor_.src_desc(), from)},

@@ -1,5 +1,11 @@
-// What plain loops are compiled for; the best that the processor runs is chosen when the program
-// starts: [[gnu::target_clones(RETORT_CLONES)]].
+// What plain loops are compiled for: RETORT_CLONES before a function makes a copy of it for each,
+// and the best that the processor runs is chosen when the program starts.
 #pragma once
 
-#define RETORT_CLONES "arch=x86-64-v4", "arch=x86-64-v3", "default"
+// Sanitizers cannot instrument the resolvers that choose.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define RETORT_CLONES [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]]
+#else
+#define RETORT_CLONES
+#endif

@@ -5,9 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include <dnnl.hpp>
-
 #include "retort/common/error.h"
+#include "retort/kernel/onednn.h"
 
 namespace retort {
 namespace {
@@ -15,18 +14,15 @@ namespace {
 using Type = dnnl::memory::data_type;
 using Layout = dnnl::memory::format_tag;
 
-const dnnl::engine& cpu() {
-  static const dnnl::engine kCpu(dnnl::engine::kind::cpu, 0);
-  return kCpu;
-}
-
 }  // namespace
 
 /// The three products with their buffers. Blocked weights and their gradients live here; what a
 /// product does not need is not made.
 struct DensePlan::State {
   explicit State(const DenseShape& shape)
-      : shape(shape), columns(shape.columns > 0 ? shape.columns : shape.in), stream(cpu()) {
+      : shape(shape),
+        columns(shape.columns > 0 ? shape.columns : shape.in),
+        stream(onednn_engine()) {
     rows_in = {{shape.rows, columns}, Type::bf16, Layout::nc};
     rows_out = {{shape.rows, shape.out}, shape.float_output ? Type::f32 : Type::bf16, Layout::nc};
     gradient_out = {{shape.rows, shape.out}, Type::bf16, Layout::nc};
@@ -46,23 +42,24 @@ struct DensePlan::State {
     const auto kind = dnnl::prop_kind::forward_training;
     const Forward::desc desc = with_bias ? Forward::desc(kind, rows_in, weight, bias, rows_out)
                                          : Forward::desc(kind, rows_in, weight, rows_out);
-    const Forward::primitive_desc planned(desc, attributes, cpu());
+    const Forward::primitive_desc planned(desc, attributes, onednn_engine());
     forward.emplace(planned);
     forward_bias = with_bias;
-    packed_forward.emplace(planned.weights_desc(), cpu());
+    packed_forward.emplace(planned.weights_desc(), onednn_engine());
   }
 
   /// Backward products are planned against a forward one without post-operations.
   dnnl::inner_product_forward::primitive_desc hint() const {
-    return {{dnnl::prop_kind::forward_training, rows_in, weight, bias, gradient_out}, cpu()};
+    return {{dnnl::prop_kind::forward_training, rows_in, weight, bias, gradient_out},
+            onednn_engine()};
   }
 
   void plan_data() {
     if (data.has_value()) return;
     using Data = dnnl::inner_product_backward_data;
-    const Data::primitive_desc planned({rows_in, weight, gradient_out}, cpu(), hint());
+    const Data::primitive_desc planned({rows_in, weight, gradient_out}, onednn_engine(), hint());
     data.emplace(planned);
-    packed_data.emplace(planned.weights_desc(), cpu());
+    packed_data.emplace(planned.weights_desc(), onednn_engine());
   }
 
   /// dW = dy^T x as a matrix product: quicker in oneDNN than the backward one of a layer, and it
@@ -72,7 +69,7 @@ struct DensePlan::State {
     const dnnl::memory::desc left({shape.out, shape.rows}, Type::bf16, Layout::ba);
     const dnnl::memory::desc right({shape.rows, shape.in}, Type::bf16, {columns, 1});
     gradient = {{shape.out, shape.in}, Type::f32, {stride, 1}};
-    weights.emplace(dnnl::matmul::primitive_desc({left, right, gradient}, cpu()));
+    weights.emplace(dnnl::matmul::primitive_desc({left, right, gradient}, onednn_engine()));
     transposed_out = left;
     used_in = right;
     weight_stride = stride;
@@ -82,12 +79,12 @@ struct DensePlan::State {
   void pack(const float* from, int64_t stride, dnnl::memory& to) {
     rounded_weight.resize(static_cast<size_t>(shape.out * columns));
     to_bf16(from, shape.out, shape.in, stride, rounded_weight.data(), columns);
-    dnnl::memory source(plain, cpu(), rounded_weight.data());
+    dnnl::memory source(plain, onednn_engine(), rounded_weight.data());
     dnnl::reorder(source, to).execute(stream, source, to);
   }
 
   dnnl::memory view(const dnnl::memory::desc& desc, const void* at) const {
-    return {desc, cpu(), const_cast<void*>(at)};
+    return {desc, onednn_engine(), const_cast<void*>(at)};
   }
 
   DenseShape shape;
@@ -111,8 +108,6 @@ DensePlan::DensePlan(const DenseShape& shape) : state_(std::make_unique<State>(s
 }
 
 DensePlan::~DensePlan() = default;
-
-const DenseShape& DensePlan::shape() const { return state_->shape; }
 
 void DensePlan::forward(const Bf16* x, const float* weight, int64_t stride, const float* bias,
                         void* y) {

@@ -24,15 +24,14 @@ struct DenseShape {
 
 /// y = act(x W^T + b) and its derivatives. The products take bf16 and sum in fp32; weights, biases
 /// and their gradients are fp32. W is [out, in] with `stride` floats from row to row, so that it
-/// may be a part of a wider matrix; x is [rows, columns]; y and
-/// dy are [rows, out]. Not thread-safe: one plan a thread. Runs on OpenMP's threads.
+/// may be a part of a wider matrix; x is [rows, columns]; y and dy are [rows, out]. Not
+/// thread-safe: one plan a thread. Runs on OpenMP's threads.
 class DensePlan {
  public:
   explicit DensePlan(const DenseShape& shape);
   ~DensePlan();
   DensePlan(const DensePlan&) = delete;
   DensePlan& operator=(const DensePlan&) = delete;
-  const DenseShape& shape() const;
 
   /// `bias` [out] or nullptr. y is Bf16 or, with float_output, float.
   void forward(const Bf16* x, const float* weight, int64_t stride, const float* bias, void* y);

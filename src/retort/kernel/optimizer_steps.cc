@@ -7,10 +7,9 @@
 
 namespace retort {
 
-[[gnu::target_clones(RETORT_CLONES)]] void adam_run(float* __restrict value,
-                                                    const float* __restrict gradient,
-                                                    float* __restrict m, float* __restrict v,
-                                                    int64_t size, const AdamFactors& factors) {
+RETORT_CLONES void adam_run(float* __restrict value, const float* __restrict gradient,
+                            float* __restrict m, float* __restrict v, int64_t size,
+                            const AdamFactors& factors) {
   const AdamFactors f = factors;
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * f.scale;
@@ -29,8 +28,7 @@ void adagrad_row(float* value, const float* gradient, int64_t size, float rate, 
   for (int64_t i = 0; i < size; ++i) value[i] = keep * value[i] - step * gradient[i];
 }
 
-[[gnu::target_clones(RETORT_CLONES)]] void round_stochastic(const float* values, int64_t size,
-                                                            uint64_t key, Bf16* to) {
+RETORT_CLONES void round_stochastic(const float* values, int64_t size, uint64_t key, Bf16* to) {
   for (int64_t i = 0; i < size; ++i) {
     // SplitMix64's mixing of a counter.
     uint64_t x = key + static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15;

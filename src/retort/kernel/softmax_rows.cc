@@ -13,7 +13,7 @@ namespace {
   struct name {                                                                                 \
     static constexpr int kLanes = lanes;                                                        \
     using Vec [[gnu::vector_size(4 * lanes), gnu::aligned(4), gnu::may_alias]] = float;         \
-    using IntVec [[gnu::vector_size(4 * lanes), gnu::may_alias]] = int32_t;                     \
+    using IntVec [[gnu::vector_size(4 * lanes), gnu::may_alias]] = uint32_t;                    \
     using ShortVec [[gnu::vector_size(2 * lanes), gnu::aligned(2), gnu::may_alias]] = uint16_t; \
   }
 RETORT_LANES(Lanes4, 4);
@@ -94,7 +94,7 @@ struct Rows {
   RETORT_INLINE static ShortVec round_of(Vec value) {
     const IntVec bits = __builtin_bit_cast(IntVec, value);
     const IntVec rounded = bits + 0x7FFF + ((bits >> 16) & 1);
-    const IntVec number = value == value;
+    const auto number = IntVec(value == value);
     return __builtin_convertvector(((rounded & number) | (~number & 0x7FC00000)) >> 16, ShortVec);
   }
 

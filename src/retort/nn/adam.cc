@@ -8,6 +8,7 @@
 
 #include "retort/common/error.h"
 #include "retort/kernel/optimizer_steps.h"
+#include "retort/nn/bf16_view.h"
 
 namespace retort {
 namespace {
@@ -75,7 +76,7 @@ void for_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t see
   const int64_t* ids = rows.ids.data_ptr<int64_t>();
   const bool wide = value.scalar_type() == torch::kFloat32;
   float* floats = wide ? value.data_ptr<float>() : nullptr;
-  Bf16* narrow = wide ? nullptr : reinterpret_cast<Bf16*>(value.data_ptr<at::BFloat16>());
+  Bf16* narrow = wide ? nullptr : bits(value);
   at::parallel_for(0, count, std::max<int64_t>(1, kGrain / dim), [&](int64_t begin, int64_t end) {
     constexpr int64_t kAhead = 6;
     std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));

@@ -5,6 +5,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/trace.h"
+#include "retort/nn/bf16_view.h"
 #include "retort/nn/row_ops.h"
 
 namespace retort {
@@ -12,10 +13,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
-
-Bf16* bits(const torch::Tensor& tensor) {
-  return reinterpret_cast<Bf16*>(tensor.data_ptr<at::BFloat16>());
-}
 
 bool fused(const torch::Tensor& x) { return x.is_cpu() && x.scalar_type() == torch::kBFloat16; }
 
@@ -172,14 +169,6 @@ struct FusedMixture : torch::autograd::Function<FusedMixture> {
 };
 
 }  // namespace
-
-torch::Tensor GroupedRows::joined(int64_t own_width) const {
-  const torch::Tensor rows = own.narrow(1, 0, own_width).to(torch::kFloat32);
-  if (!shared.defined()) return rows;
-  const torch::Tensor spread =
-      expand_rows(shared.narrow(1, 0, shared_width).to(torch::kFloat32), owner);
-  return torch::cat({spread, rows}, 1);
-}
 
 DensePlan& DensePlans::plan(const DenseShape& shape) {
   constexpr size_t kMost = 16;  // a run has few shapes: whole batches and the last one

@@ -21,9 +21,6 @@ struct GroupedRows {
   torch::Tensor own{};       // [R, the layer's other inputs]
   torch::Tensor owner{};     // [R] int64, ascending
   int64_t shared_width = 0;  // 0: none
-
-  /// [R, shared_width + own], fp32.
-  torch::Tensor joined(int64_t own_width) const;
 };
 
 /// Plans of a layer's products, one a shape, made when they are first needed.

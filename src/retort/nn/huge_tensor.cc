@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "retort/common/error.h"
+#include "retort/common/huge_pages.h"
 
 namespace retort {
 
@@ -17,7 +18,7 @@ torch::Tensor huge_zeros(at::IntArrayRef sizes, torch::ScalarType type) {
         "no memory for a table of {:.1f} GiB; make its vocabulary smaller (min_count, hash), "
         "its embedding narrower, or embedding_storage = 'bf16'",
         static_cast<double>(bytes) / (1 << 30));
-  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  use_huge_pages(memory, bytes, false);
   return torch::from_blob(
       memory, sizes, [bytes](void* at) { ::munmap(at, bytes); }, torch::TensorOptions(type));
 }

@@ -7,7 +7,7 @@
 #include <ATen/Parallel.h>
 
 #include "retort/common/error.h"
-#include "retort/kernel/bf16.h"
+#include "retort/nn/bf16_view.h"
 #include "retort/nn/embedding.h"
 
 namespace retort {
@@ -35,7 +35,7 @@ namespace {
 void fill_rounded(const torch::Tensor& table, const Rng& init, const std::string& name,
                   double deviation) {
   const Rng stream = parameter_stream(init, name);
-  auto* to = reinterpret_cast<Bf16*>(table.data_ptr<at::BFloat16>());
+  Bf16* to = bits(table);
   constexpr int64_t kRun = 1 << 12;
   at::parallel_for(0, table.numel(), kRun, [&](int64_t begin, int64_t end) {
     std::vector<float> run(kRun);

@@ -6,16 +6,13 @@
 
 #include "retort/common/trace.h"
 #include "retort/kernel/fused_dense.h"
+#include "retort/nn/bf16_view.h"
 #include "retort/nn/mixed_precision.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kGrain = 256;  // rows worth a thread
-
-Bf16* bits(const torch::Tensor& tensor) {
-  return reinterpret_cast<Bf16*>(tensor.data_ptr<at::BFloat16>());
-}
 
 struct FieldsHolder : torch::CustomClassHolder {
   std::vector<MixedField> fields;

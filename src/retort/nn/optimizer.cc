@@ -103,12 +103,10 @@ Optimizer::Optimizer(OptimizerOptions options, torch::nn::Module& module, int64_
                       torch::zeros_like(item.value())});
   for (auto& [name, table] : embedding_tables(module)) {
     const auto zeros = [&](at::IntArrayRef sizes) {
-      if (table->weight.is_cpu() && table->weight.scalar_type() != torch::kFloat64)
-        return huge_zeros(sizes, torch::kFloat32);
-      return torch::zeros(
-          sizes, table->weight.options().dtype(table->weight.scalar_type() == torch::kBFloat16
-                                                   ? torch::kFloat32
-                                                   : table->weight.scalar_type()));
+      const bool half = table->weight.scalar_type() == torch::kBFloat16;
+      const auto type = half ? torch::kFloat32 : table->weight.scalar_type();
+      if (table->weight.is_cpu()) return huge_zeros(sizes, type);
+      return torch::zeros(sizes, table->weight.options().dtype(type));
     };
     Table entry{name, table, {}, {}, {}};
     if (options_.embeddings == "adam") {

@@ -3,13 +3,8 @@
 #include <algorithm>
 #include <bit>
 
-// Sanitizers cannot instrument the resolvers that target_clones makes.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define RETORT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define RETORT_CLONES
-#endif
+#include "retort/kernel/clones.h"
+
 #define RETORT_INLINE inline __attribute__((always_inline))
 
 namespace retort {

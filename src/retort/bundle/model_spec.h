@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,21 +32,67 @@ struct InputSpec {
   int32_t width() const;
 };
 
-/// MLP on an input: Linear + ReLU for each of `layers` but the last, which is linear.
-/// Weights "<name>.layer<i>.weight" [out, in] and ".bias" [out].
+/// A sequence feature with its side information as one vector. Step i of a row is the product of
+/// the rows that its fields look up there (fields of equal length, aligned, of width dim); with
+/// `layers` > 0 a position is added and the steps pass through a bidirectional transformer. The
+/// row's vector is the sum over its steps, zeros for an empty sequence.
+/// Weights, with d = dim: "<name>.positions" [length, d]; block i = 0 .. layers - 1 is a post-norm
+/// transformer layer with ReLU, "<name>.block<i>." + self_attn.in_proj_weight [3 d, d] (query, key,
+/// value), self_attn.in_proj_bias [3 d], self_attn.out_proj.weight [d, d], .bias, linear1.weight
+/// [hidden, d], .bias, linear2.weight [d, hidden], .bias, norm1.weight, .bias, norm2.weight, .bias
+/// [d], epsilon 1e-5.
+/// Source: RRA sec. 4.2.2; Vaswani et al. 2017.
+struct SequenceSpec {
+  std::string name;               // "user.watched_tv"
+  std::vector<FieldSpec> fields;  // multiplied element by element
+  std::vector<int> sparse_index;  // [fields] position in SideBatch::sparse
+  int32_t length = 100;           // steps at most; further ones are cut
+  int32_t layers = 2, heads = 2, hidden = 256;
+  int32_t dim() const { return fields.empty() ? 0 : fields.front().dim; }
+};
+
+/// What follows the inputs of a user side with several tasks: products of fields, then experts with
+/// a gate and a head a task.
+/// Fields f_1 .. f_F are those of the input in order, then all dense values as one, then the
+/// sequences. With product_dim = d > 0: p_ij = <W_i f_i, W_j f_j> for i < j in order (1,2), (1,3)
+/// .. (F-1,F), W_i = "<tower>.product<i>.weight" [d, width_i], i from 0, and x = [f_1 .. f_F; p];
+/// else x = [f_1 .. f_F]. Experts "<tower>.expert<k>.layer<i>" with ReLU after each layer; gate of
+/// task t: softmax("<tower>.gate_<task>.weight" [experts, width of x] x), no bias; head
+/// "<tower>.head_<task>.layer<i>" on the gated sum of the experts, ReLU between layers.
+/// Source: RRA sec. 4.2.3, fig. 2; PNN: Qu et al., ICDM 2016; MMoE: Ma et al., KDD 2018.
+struct MixtureSpec {
+  int32_t product_dim = 64;
+  int32_t experts = 3;
+  std::vector<int32_t> expert_layers{256, 128};
+  std::vector<int32_t> head_layers{128, 64};
+  std::vector<std::string> tasks{"click", "dwm"};
+};
+
+/// One side of the inner product. Plain: an MLP on the input, Linear + ReLU for each of `layers`
+/// but the last, which is linear; weights "<name>.layer<i>.weight" [out, in] and ".bias" [out];
+/// without layers the input itself. With a mixture (user side): one vector a task.
 struct TowerSpec {
   std::string name;  // "user" or "item"
   InputSpec input;
-  std::vector<int32_t> layers;  // {512, 256, 128}
+  std::vector<int32_t> layers{};  // {512, 256, 128}
+  std::vector<SequenceSpec> sequences{};
+  std::optional<MixtureSpec> mixture{};
+  /// Of the input, the dense values and the sequences together.
+  int32_t input_width() const;
+  /// Width of a vector.
+  int32_t dim() const;
 };
 
-/// A two-tower student: score = <user(u), item(v)>.
+/// kind "two_tower": score = <user(u), item(v)>. kind "multi_task": the user side has a mixture of
+/// two tasks and score = <w user_1(u) + (1 - w) user_2(u), item(v)>, one item vector for both.
+/// Source: DMTL eq. 10; RRA eq. 7, 8.
 struct ModelSpec {
   std::string kind = "two_tower";
   TowerSpec user, item;
   /// Popularity correction: item vectors get beta * log q as one more dimension, user vectors 1.
   double beta = 0;
-  int32_t dim() const { return user.layers.empty() ? 0 : user.layers.back(); }
+  double fusion = 1;  // w of the first task
+  int32_t dim() const { return user.dim(); }
 };
 
 Json to_json(const ModelSpec& spec);

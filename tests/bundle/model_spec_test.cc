@@ -1,9 +1,12 @@
 #include "retort/bundle/model_spec.h"
 
+#include <cmath>
+
 #include "tests/bundle/tiny_bundle.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "retort/bundle/model_weights.h"
 #include "retort/common/error.h"
 
 namespace retort {
@@ -57,7 +60,9 @@ TEST(ModelSpec, WrongJsonIsRefusedNamingTheKey) {
   };
   EXPECT_THAT(error("/kind", "three_tower"), HasSubstr("'kind'"));
   EXPECT_THAT(error("/user", 3), HasSubstr("'user'"));
-  EXPECT_THAT(error("/user/layers", Json::array()), HasSubstr("'user.layers' is empty"));
+  EXPECT_THAT(error("/user/layers", Json::array()), HasSubstr("must be equal"));
+  EXPECT_THAT(error("/user/layers", 5), HasSubstr("'user.layers' is 5"));
+  EXPECT_THAT(error("/user/mixture", Json::object()), HasSubstr("leave 'user.layers' empty"));
   EXPECT_THAT(error("/user/layers/1", 7), HasSubstr("must be equal"));
   EXPECT_THAT(error("/item/layers/0", -3), HasSubstr("'item.layers[0]' is -3"));
   EXPECT_THAT(error("/item/layers/0", 1e300), HasSubstr("'item.layers[0]'"));
@@ -73,6 +78,142 @@ TEST(ModelSpec, WrongJsonIsRefusedNamingTheKey) {
   missing["user"].erase("input");
   EXPECT_THAT([&] { model_spec_from_json(missing); },
               testing::ThrowsMessage<DataError>(HasSubstr("'user.input' is missing")));
+}
+
+/// A user side of two sequences, fields and dense values; items are a table and nothing else.
+ModelSpec multi_task_spec() {
+  ModelSpec spec;
+  spec.kind = "multi_task";
+  const FieldSpec show{"show", "show", 50, 6};
+  spec.user.name = "user";
+  spec.user.input = {Side::kUser, {{"gender", "user.gender", 4, 6}}, {2}, 3};
+  SequenceSpec watched{"user.watched", {show, {"age", "user.age", 9, 6}}, {0, 1}, 7, 2, 3, 11};
+  SequenceSpec likes{"user.likes", {show}, {3}, 5, 0, 2, 4};
+  spec.user.sequences = {watched, likes};
+  spec.user.mixture = MixtureSpec{4, 3, {10, 8}, {7, 6}, {"click", "dwm"}};
+  spec.item = {"item", {Side::kItem, {show}, {0}, 0}};
+  spec.beta = 0.5;
+  spec.fusion = 0.3;
+  return spec;
+}
+
+TEST(MultiTaskSpec, ComesBackFromJsonAsItWas) {
+  const ModelSpec spec = multi_task_spec();
+  const ModelSpec read = model_spec_from_json(Json::parse(to_json(spec).dump()));
+  EXPECT_EQ(to_json(read), to_json(spec));
+  EXPECT_EQ(read.user.sequences[0].fields[1].table, "user.age");
+  EXPECT_THAT(read.user.sequences[0].sparse_index, ElementsAre(0, 1));
+  EXPECT_EQ(read.user.sequences[0].heads, 3);
+  EXPECT_EQ(read.user.sequences[1].layers, 0);
+  EXPECT_THAT(read.user.mixture->head_layers, ElementsAre(7, 6));
+  EXPECT_EQ(read.fusion, 0.3);
+}
+
+TEST(MultiTaskSpec, WidthsCountSequencesAndItemsWithoutLayersAreTheirInput) {
+  const ModelSpec spec = multi_task_spec();
+  EXPECT_EQ(spec.user.input.width(), 9);
+  EXPECT_EQ(spec.user.input_width(), 9 + 6 + 6);
+  EXPECT_EQ(spec.dim(), 6);
+  EXPECT_EQ(spec.item.input_width(), 6);
+  EXPECT_EQ(spec.item.dim(), 6);
+}
+
+TEST(MultiTaskSpec, AbsentKeysAreDefaults) {
+  Json json = to_json(multi_task_spec());
+  json.erase("fusion");
+  json["user"]["mixture"] = {{"head_layers", {6}}};
+  json["user"]["sequences"][0] = {{"name", "user.watched"},
+                                  {"fields", json["user"]["sequences"][1]["fields"]}};
+  const ModelSpec read = model_spec_from_json(json);
+  EXPECT_EQ(read.fusion, 1);
+  EXPECT_EQ(read.user.mixture->product_dim, MixtureSpec().product_dim);
+  EXPECT_EQ(read.user.mixture->tasks, MixtureSpec().tasks);
+  EXPECT_EQ(read.user.sequences[0].hidden, SequenceSpec().hidden);
+  const Json plain = to_json(tiny_spec(random_tiny_dataset(1).schema));
+  EXPECT_FALSE(plain.contains("fusion"));
+  EXPECT_FALSE(plain["user"].contains("sequences"));
+}
+
+TEST(MultiTaskSpec, WrongJsonIsRefusedNamingTheKey) {
+  const Json good = to_json(multi_task_spec());
+  const auto error = [&](const char* pointer, const Json& value) -> std::string {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    try {
+      model_spec_from_json(bad);
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(error("/kind", "two_tower"), HasSubstr("has no key 'user.mixture'"));
+  EXPECT_THAT(error("/item/mixture", Json::object()), HasSubstr("only users have one"));
+  EXPECT_THAT(error("/user/mixture/tasks", {"click"}), HasSubstr("names 1 tasks, expected 2"));
+  EXPECT_THAT(error("/user/mixture/tasks/1", "click"), HasSubstr("'user.mixture.tasks[1]'"));
+  EXPECT_THAT(error("/user/mixture/experts", 0), HasSubstr("'user.mixture.experts' is 0"));
+  EXPECT_THAT(error("/user/mixture/expert_layers", Json::array()),
+              HasSubstr("'user.mixture.expert_layers' is empty"));
+  EXPECT_THAT(error("/user/mixture/head_layers/1", 5),
+              HasSubstr("'user.mixture.head_layers' and 'item.layers'"));
+  EXPECT_THAT(error("/user/sequences", 1), HasSubstr("'user.sequences' is 1"));
+  EXPECT_THAT(error("/user/sequences/0/heads", 4), HasSubstr("'user.sequences[0].heads' is 4"));
+  EXPECT_THAT(error("/user/sequences/0/length", 0), HasSubstr("'user.sequences[0].length' is 0"));
+  EXPECT_THAT(error("/user/sequences/1/fields", Json::array()),
+              HasSubstr("'user.sequences[1].fields' is empty"));
+  EXPECT_THAT(error("/user/sequences/0/fields/1/dim", 5),
+              HasSubstr("fields 'show' and 'age' of one sequence have 6 and 5 values"));
+  EXPECT_THAT(error("/fusion", 1.5), HasSubstr("'fusion' is 1.5"));
+  EXPECT_THAT(error("/fusion", "half"), HasSubstr("'fusion'"));
+}
+
+TEST(MultiTaskSpec, FusionNeedsTwoTasksAndAShare) {
+  const ModelSpec plain = tiny_spec(random_tiny_dataset(1).schema);
+  EXPECT_NO_THROW(check_fusion(multi_task_spec(), 0, "--fusion"));
+  EXPECT_NO_THROW(check_fusion(multi_task_spec(), 1, "--fusion"));
+  EXPECT_THAT([&] { check_fusion(plain, 0.5, "--fusion"); },
+              testing::ThrowsMessage<ConfigError>(HasSubstr("--fusion = 0.5: the model has one")));
+  for (const double wrong : {-0.1, 1.1, std::nan("")})
+    EXPECT_THROW(check_fusion(multi_task_spec(), wrong, "--fusion"), ConfigError);
+}
+
+std::vector<std::string> names_of(const TowerSpec& tower) {
+  std::vector<std::string> names;
+  for (const WeightShape& weight : layer_weights(tower)) {
+    std::string text = weight.name;
+    for (const int64_t extent : weight.shape) text += " " + std::to_string(extent);
+    names.push_back(text);
+  }
+  return names;
+}
+
+TEST(ModelWeights, AreNamedAndShapedAsTheFormatSays) {
+  const ModelSpec spec = multi_task_spec();
+  EXPECT_THAT(layer_weights(spec.item), testing::IsEmpty());
+  ModelSpec small = spec;
+  small.user.sequences[0].layers = 1;
+  small.user.mixture->experts = 1;
+  // Fields: gender 6, dense 3, watched 6, likes 6: 21 values and 6 products.
+  EXPECT_THAT(
+      names_of(small.user),
+      ElementsAre("user.watched.positions 7 6", "user.watched.block0.self_attn.in_proj_weight 18 6",
+                  "user.watched.block0.self_attn.in_proj_bias 18",
+                  "user.watched.block0.self_attn.out_proj.weight 6 6",
+                  "user.watched.block0.self_attn.out_proj.bias 6",
+                  "user.watched.block0.linear1.weight 11 6", "user.watched.block0.linear1.bias 11",
+                  "user.watched.block0.linear2.weight 6 11", "user.watched.block0.linear2.bias 6",
+                  "user.watched.block0.norm1.weight 6", "user.watched.block0.norm1.bias 6",
+                  "user.watched.block0.norm2.weight 6", "user.watched.block0.norm2.bias 6",
+                  "user.product0.weight 4 6", "user.product1.weight 4 3",
+                  "user.product2.weight 4 6", "user.product3.weight 4 6",
+                  "user.expert0.layer0.weight 10 27", "user.expert0.layer0.bias 10",
+                  "user.expert0.layer1.weight 8 10", "user.expert0.layer1.bias 8",
+                  "user.gate_click.weight 1 27", "user.head_click.layer0.weight 7 8",
+                  "user.head_click.layer0.bias 7", "user.head_click.layer1.weight 6 7",
+                  "user.head_click.layer1.bias 6", "user.gate_dwm.weight 1 27",
+                  "user.head_dwm.layer0.weight 7 8", "user.head_dwm.layer0.bias 7",
+                  "user.head_dwm.layer1.weight 6 7", "user.head_dwm.layer1.bias 6"));
+  small.user.mixture->product_dim = 0;
+  EXPECT_THAT(names_of(small.user), testing::Contains("user.gate_dwm.weight 1 21"));
 }
 
 }  // namespace

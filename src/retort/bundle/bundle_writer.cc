@@ -1,7 +1,6 @@
 #include "retort/bundle/bundle_writer.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include "retort/bundle/bundle_features.h"
 #include "retort/bundle/bundle_format.h"
+#include "retort/bundle/model_weights.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/common/error.h"
 #include "retort/common/log.h"
@@ -49,15 +49,9 @@ void check_contents(const BundleContents& contents) {
 void check_weights(const ModelSpec& spec, const fs::path& path) {
   const SafetensorsFile weights(path);
   for (const TowerSpec* tower : {&spec.user, &spec.item}) {
-    for (const FieldSpec& field : tower->input.fields) stored_table(weights, field);
-    int64_t in = tower->input.width();
-    for (size_t i = 0; i < tower->layers.size(); ++i) {
-      const int64_t out = tower->layers[i];
-      const std::string layer = fmt::format("{}.layer{}", tower->name, i);
-      weights.floats(layer + ".weight", std::array{out, in});
-      weights.floats(layer + ".bias", std::array{out});
-      in = out;
-    }
+    for (const FieldSpec& field : table_fields(*tower)) stored_table(weights, field);
+    for (const WeightShape& weight : layer_weights(*tower))
+      weights.floats(weight.name, weight.shape);
   }
 }
 

@@ -95,6 +95,9 @@ struct ModelSpec {
   int32_t dim() const { return user.dim(); }
 };
 
+/// Throws ConfigError naming `what` unless the model has two tasks and 0 <= fusion <= 1.
+void check_fusion(const ModelSpec& spec, double fusion, const std::string& what);
+
 Json to_json(const ModelSpec& spec);
 /// Throws DataError naming the key.
 ModelSpec model_spec_from_json(const Json& json);

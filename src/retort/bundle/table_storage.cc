@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "retort/bundle/model_weights.h"
 #include "retort/common/error.h"
 
 namespace retort {
@@ -74,7 +75,7 @@ void store_tables(const ModelSpec& spec, const fs::path& from, const fs::path& t
   std::map<std::string, TensorView> tensors = file.tensors();
   std::map<std::string, Converted> kept;
   for (const TowerSpec* tower : {&spec.user, &spec.item}) {
-    for (const FieldSpec& field : tower->input.fields) {
+    for (const FieldSpec& field : table_fields(*tower)) {
       if (kept.contains(field.table)) continue;
       const RowTable table = stored_table(file, field);
       const Converted& made = kept[field.table] = convert(table, storage);

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "retort/bundle/model_weights.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/common/log.h"
 #include "retort/common/progress.h"
@@ -18,15 +19,9 @@ using Visit = std::function<void(const std::string&, std::vector<int64_t>)>;
 
 void for_weights(const ModelSpec& spec, const Visit& visit) {
   for (const TowerSpec* tower : {&spec.user, &spec.item}) {
-    for (const FieldSpec& field : tower->input.fields)
+    for (const FieldSpec& field : table_fields(*tower))
       visit(field.table + ".weight", {field.rows, field.dim});
-    int64_t in = tower->input.width();
-    for (size_t i = 0; i < tower->layers.size(); ++i) {
-      const std::string layer = tower->name + ".layer" + std::to_string(i);
-      visit(layer + ".weight", {tower->layers[i], in});
-      visit(layer + ".bias", {tower->layers[i]});
-      in = tower->layers[i];
-    }
+    for (const WeightShape& weight : layer_weights(*tower)) visit(weight.name, weight.shape);
   }
 }
 
@@ -104,6 +99,7 @@ ModelSpec tiny_spec(const Schema& schema) {
 Weights random_weights(const ModelSpec& spec, uint64_t seed) {
   Weights weights;
   for_weights(spec, [&](const std::string& name, const std::vector<int64_t>& shape) {
+    if (weights.contains(name)) return;  // a table of several fields
     const Rng rng(seed, name);
     int64_t size = 1;
     for (const int64_t extent : shape) size *= extent;

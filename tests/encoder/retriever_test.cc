@@ -131,6 +131,8 @@ TEST_P(Retrieve, WrongRequestsAreRefused) {
   EXPECT_THROW(retriever_->retrieve("u1", {.k = 0}), ConfigError);
   EXPECT_THAT([&] { retriever_->retrieve("u1", {.where = "categry = 3"}); },
               ThrowsMessage<ConfigError>(HasSubstr("did you mean 'category'?")));
+  EXPECT_THAT([&] { retriever_->retrieve("u1", {.fusion = 0.5}); },
+              ThrowsMessage<ConfigError>(HasSubstr("the model has one task")));
 }
 
 TEST_P(Retrieve, AnswersAsJson) {

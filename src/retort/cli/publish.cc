@@ -15,7 +15,7 @@ namespace {
 
 struct Flags {
   std::string run, bundles, dataset, embeddings = "fp32", index = "exact", index_options, at;
-  std::optional<double> beta;
+  std::optional<double> beta, fusion;
 };
 
 Json index_of(const Flags& flags) {
@@ -37,6 +37,10 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   contents.model = model.name();
   contents.spec = model.spec();
   if (flags.beta) contents.spec.beta = *flags.beta;
+  if (flags.fusion) {
+    check_fusion(contents.spec, *flags.fusion, "--fusion");
+    contents.spec.fusion = *flags.fusion;
+  }
   contents.weights = scratch.path() / "student.safetensors";
   model.save_student(contents.weights);
   contents.dataset = &dataset;
@@ -70,6 +74,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--index-options", flags->index_options,
                  "JSON object of the index's options, as in '{\"M\": 32}'");
   app.add_option("--beta", flags->beta, "popularity correction, instead of the run's own");
+  app.add_option("--fusion", flags->fusion,
+                 "0 to 1: share of the first of two tasks in the score, instead of the run's own");
   app.add_option("--at", flags->at,
                  "moment of all features, as in '2024-03-17 12:00:00'; default: end of the log");
   return [flags, &common] { return run(*flags, common); };

@@ -90,6 +90,9 @@ Action add(CLI::App& app, const CommonFlags&) {
   app.add_option("--where", flags->options.where,
                  "a condition on item attributes, as in 'category = 3 and length >= 2'");
   app.add_flag("--all-items", flags->all_items, "items that are not alive compete as well");
+  app.add_option("--fusion", flags->options.fusion,
+                 "0 to 1, for a model of two tasks: the share of the first task's score, instead "
+                 "of the model's own");
   app.add_option("--truth", flags->truth,
                  "the simulated world: adds each item's click-bait mark and expected seconds");
   return [flags] { return run(*flags); };
@@ -101,6 +104,7 @@ Command retrieve_command() {
   return {{.name = "retrieve",
            .summary = "the top k items of a user",
            .examples = "  retort retrieve bundles/dmtl --user u000123 -k 10 --exclude-seen\n"
+                       "  retort retrieve bundles/rra --user u000123 --fusion 0.3\n"
                        "  retort retrieve bundles/dmtl --user u000123 --where 'category = 3'\n"
                        "  retort retrieve bundles/dmtl --features new-user.json --json\n"},
           &add};

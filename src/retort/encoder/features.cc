@@ -141,6 +141,30 @@ bool lists_item_keys(const Schema& schema, const FeatureSpec& spec) {
          of->column == "item";
 }
 
+/// The fields of a model's sequence stand step by step beside each other: one that is absent is
+/// missing (row 0) at every step.
+void align_sequences(const TowerSpec& tower, SideBatch& user) {
+  for (const SequenceSpec& sequence : tower.sequences) {
+    const auto ids_of = [&](size_t field) -> std::vector<int32_t>& {
+      return user.sparse[static_cast<size_t>(sequence.sparse_index[field])].ids;
+    };
+    size_t longest = 0;
+    for (size_t i = 1; i < sequence.fields.size(); ++i)
+      if (ids_of(i).size() > ids_of(longest).size()) longest = i;
+    const size_t steps = ids_of(longest).size();
+    for (size_t i = 0; i < sequence.fields.size(); ++i) {
+      std::vector<int32_t>& ids = ids_of(i);
+      if (!ids.empty() && ids.size() != steps)
+        fail<DataError>("features: '{}' has {} values, '{}' beside it has {}",
+                        sequence.fields[i].feature, ids.size(), sequence.fields[longest].feature,
+                        steps);
+      ids.resize(steps, 0);
+      user.sparse[static_cast<size_t>(sequence.sparse_index[i])].offsets.back() =
+          static_cast<int32_t>(steps);
+    }
+  }
+}
+
 }  // namespace
 
 RawUser raw_user(const Bundle& bundle, const Json& features) {
@@ -165,6 +189,7 @@ RawUser raw_user(const Bundle& bundle, const Json& features) {
     const std::vector<int32_t> items = reader.items(value);
     user.seen.insert(user.seen.end(), items.begin(), items.end());
   }
+  align_sequences(bundle.spec().user, user.features);
   for (const int index : schema.dense_of(Side::kUser)) {
     const FeatureSpec& spec = schema.features[static_cast<size_t>(index)];
     const std::vector<float> values = FeatureReader(bundle, spec).dense(value_of(spec));

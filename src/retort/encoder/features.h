@@ -22,7 +22,8 @@ struct RawUser {
 /// vocabulary; unknown ones give row 0. Sequences are newest first, beyond the feature's length
 /// they are cut; their side information is seconds read, or seconds since the click ("age"). hour
 /// is 0 to 23, weekday 0 (Monday) to 6. Dense and bucketed features take raw numbers (a list if
-/// the feature is several wide). Absent or null features are missing.
+/// the feature is several wide). Absent or null features are missing; beside a sequence that is
+/// there, at each of its steps.
 /// Throws DataError naming the feature: unknown (with the nearest name), of a wrong type or range,
 /// or a side sequence of another length than its sequence.
 RawUser raw_user(const Bundle& bundle, const Json& features);

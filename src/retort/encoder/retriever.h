@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ struct RetrieveOptions {
   /// Where the bundle knows which items are alive, they come first and others only fill up to k;
   /// false: all items alike.
   bool prefer_alive = true;
+  /// w of score = w * score_1 + (1 - w) * score_2, for a model of two tasks; absent: its own.
+  /// Source: RRA eq. 7, 8.
+  std::optional<double> fusion{};
 };
 
 struct Retrieval {
@@ -45,7 +49,8 @@ class Retriever {
   explicit Retriever(const Bundle& bundle);
 
   /// The k best allowed items: as many as there are, if fewer than k. Throws DataError for a user
-  /// who is not in the bundle, ConfigError for a wrong condition or k < 1.
+  /// who is not in the bundle, ConfigError for a wrong condition, a fusion that is out of [0, 1] or
+  /// of a model without two tasks, or k < 1.
   Retrieval retrieve(std::string_view user, const RetrieveOptions& options) const;
   /// The same for a user described by raw features, see encoder/features.h; with exclude_seen the
   /// items of their sequences are left out.
@@ -54,8 +59,8 @@ class Retriever {
     return retrieve_described(features, options);
   }
 
-  /// Vectors as the index compares them, [users, bundle.vector_dim()].
-  std::vector<float> encode(const SideBatch& users) const;
+  /// Vectors as the index compares them, [users, bundle.vector_dim()]; `fusion` as above.
+  std::vector<float> encode(const SideBatch& users, std::optional<double> fusion = {}) const;
   const TowerEncoder& encoder() const { return encoder_; }
 
  private:

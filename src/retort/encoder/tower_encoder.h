@@ -16,8 +16,12 @@ class TowerEncoder : public Towers {
   TowerEncoder(ModelSpec spec, std::shared_ptr<const SafetensorsFile> weights);
   ~TowerEncoder() override;
   int32_t dim() const override;  // without the popularity dimension
+  /// Of a model with two tasks: fusion * u_1 + (1 - fusion) * u_2, with the fusion of its spec.
   /// Throws ArgumentError on an id out of its table's range. Thread-safe.
   void encode_users(const SideBatch& users, std::span<float> out) const override;
+  /// The same with a fusion of the caller's. Throws ConfigError if the model has not two tasks or
+  /// fusion is not in [0, 1]. Source: RRA eq. 8.
+  void encode_users(const SideBatch& users, double fusion, std::span<float> out) const;
   void encode_items(const SideBatch& items, std::span<float> out) const override;
 
  private:

@@ -24,6 +24,34 @@ TEST(RankOfOne, MatchesHandTable) {
   EXPECT_EQ(reciprocal_rank(0), 0);
 }
 
+TEST(WeightedRecall, IsTheHitShareOfTheWeight) {
+  const std::vector<int32_t> ranks{1, 4, 3, 0, 2}, users{0, 0, 1, 2, 1};
+  const std::vector<float> weights{10, 30, 5, 15, NAN};
+  const UserRatio at3 = weighted_recall(ranks, weights, users, 4, 3);
+  EXPECT_DOUBLE_EQ(at3.value(), 15.0 / 60);
+  EXPECT_DOUBLE_EQ(weighted_recall(ranks, weights, users, 4, 4).value(), 45.0 / 60);
+  // The bootstrap draws users with all their events: user 0 twice, user 2 never.
+  EXPECT_DOUBLE_EQ(at3.value(std::vector<uint8_t>{2, 1, 0, 1}), 25.0 / 85);
+}
+
+TEST(WeightedRecall, WithEqualWeightsIsRecall) {
+  const std::vector<int32_t> ranks{1, 4, 3, 0}, users{0, 0, 0, 0};
+  const std::vector<float> weights(4, 2.5f);
+  double recall = 0;
+  for (const int32_t rank : ranks) recall += recall_of_rank(rank, 3) / 4;
+  EXPECT_DOUBLE_EQ(weighted_recall(ranks, weights, users, 1, 3).value(), recall);
+}
+
+TEST(WeightedRecall, WithoutWeightIsNanAndWrongInputIsRefused) {
+  const std::vector<int32_t> ranks{1, 2}, users{0, 0}, stranger{0, 1};
+  const std::vector<float> none{0, NAN}, negative{1, -1}, good{1, 1};
+  EXPECT_TRUE(std::isnan(weighted_recall(ranks, none, users, 1, 3).value()));
+  EXPECT_THROW(weighted_recall(ranks, negative, users, 1, 3), ArgumentError);
+  EXPECT_THROW(weighted_recall(ranks, good, stranger, 1, 3), ArgumentError);
+  EXPECT_THROW(weighted_recall(ranks, std::span(good).first(1), users, 1, 3), ArgumentError);
+  EXPECT_THROW(weighted_recall(ranks, good, users, 1, 0), ArgumentError);
+}
+
 TEST(RankedList, MatchesHandTable) {
   const RankedList list{{5, 3, 9, 1}, {3, 1, 8}};
   EXPECT_DOUBLE_EQ(recall_at(list, 2), 1.0 / 3);

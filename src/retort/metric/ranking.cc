@@ -31,6 +31,27 @@ double ndcg_of_rank(int32_t rank, int32_t k) { return rank > 0 && rank <= k ? di
 
 double reciprocal_rank(int32_t rank) { return rank > 0 ? 1.0 / rank : 0; }
 
+UserRatio weighted_recall(std::span<const int32_t> ranks, std::span<const float> weights,
+                          std::span<const int32_t> users, int64_t user_count, int32_t k) {
+  check(k > 0, "a metric at K needs K above 0, not {}", k);
+  check(ranks.size() == weights.size() && ranks.size() == users.size(),
+        "weighted_recall: {} ranks, {} weights, {} users", ranks.size(), weights.size(),
+        users.size());
+  const auto count = static_cast<size_t>(user_count);
+  UserRatio ratio{std::vector<double>(count, 0), std::vector<double>(count, 0)};
+  for (size_t event = 0; event < ranks.size(); ++event) {
+    const double weight = weights[event];
+    if (std::isnan(weight)) continue;
+    check(weight >= 0 && users[event] >= 0 && users[event] < user_count,
+          "weighted_recall: event {} has weight {} and user {} of {}", event, weight, users[event],
+          user_count);
+    const auto user = static_cast<size_t>(users[event]);
+    ratio.numerator[user] += weight * recall_of_rank(ranks[event], k);
+    ratio.denominator[user] += weight;
+  }
+  return ratio;
+}
+
 double recall_at(const RankedList& list, int32_t k) {
   const size_t end = cut(list, k);
   if (list.relevant.empty()) return kNan;

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "retort/metric/bootstrap.h"
+
 namespace retort {
 
 /// With one relevant item of rank `rank` (1 is best, 0 = not a candidate, which is a miss).
@@ -15,6 +17,14 @@ double recall_of_rank(int32_t rank, int32_t k);
 double ndcg_of_rank(int32_t rank, int32_t k);
 /// Reciprocal rank, not cut. Source: Voorhees, TREC-8 1999.
 double reciprocal_rank(int32_t rank);
+
+/// WRecall@K of events with one relevant item each: sum of weight * hit over sum of weight, as a
+/// ratio over users; its value() is the metric. An event of unknown weight (NaN) is left out.
+/// Throws ArgumentError on a negative weight, sizes that differ or a user beyond `user_count`.
+/// Source: RRA sec. 5.1.2 (the weight is the discovery-induced watching time).
+/// @param ranks [events] as above  @param weights [events]  @param users [events]
+UserRatio weighted_recall(std::span<const int32_t> ranks, std::span<const float> weights,
+                          std::span<const int32_t> users, int64_t user_count, int32_t k);
 
 /// What a user with no relevant item counts as: left out of the mean, or 0.
 enum class EmptyUsers { kLeaveOut, kZero };

@@ -14,7 +14,7 @@ torch::Tensor bce_with_logits(const torch::Tensor& logits, const torch::Tensor& 
 Loss make_bce(const Json& term) {
   std::string on = "student", label;
   Fields fields = term_fields(term);
-  fields.read_choice("on", on, {"student", "teacher_click", "teacher_read"});
+  fields.read_choice("on", on, logit_names());
   fields.read_choice("label", label, {"click", "read"});
   fields.finish();
   return [on, label](const LossInputs& inputs) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <torch/torch.h>
 
@@ -10,14 +11,16 @@
 
 namespace retort {
 
-/// The fields of a term, with the trainer's keys "loss" and "weight" known. The path in messages
+/// The fields of a term, with the trainer's keys "loss", "weight" and "enabled" known. The path in messages
 /// is "terms". Shapes: none; Source: docs/recipes.md.
 Fields term_fields(const Json& term);
 
-/// "student", "teacher_click", "teacher_read" [R]. Throws ConfigError naming the loss if the recipe
-/// has no such logit.
+/// The logits that `on` of a term may name: those of the student, then those of the teacher.
+const std::vector<std::string>& logit_names();
+/// One of them, or "logged_click", "logged_dwm" [R]. Throws ConfigError naming the loss if the
+/// recipe has no such logit.
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss);
-/// "click", "read", "seconds" [R], of the type of `like`.
+/// "click", "read", "seconds", "known", "reward" [R], of the type of `like`.
 torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,
                        const torch::Tensor& like);
 

@@ -10,16 +10,33 @@
 #include <torch/torch.h>
 
 #include "retort/common/json.h"
+#include "retort/common/rng.h"
 
 namespace retort {
 
+/// What a loss over the catalogue needs: the vectors behind the student's logits.
+struct CatalogueInputs {
+  torch::Tensor users_click, users_dwm;  // [R, D]
+  torch::Tensor items;                   // [N, D] of all candidates
+  torch::Tensor targets;                 // [R] int64, the row's item in `items`; -1: no candidate
+  torch::Tensor shown;                   // [R'] int64, the targets of all rows that have one
+  torch::Tensor log_q;                   // [N] log of the share of training impressions
+  Rng draws;                             // of this step
+};
+
 /// What a loss may look at; undefined tensors where a recipe has none. All [R] float.
 struct LossInputs {
-  torch::Tensor student;                   // s, the student's inner product
-  torch::Tensor teacher_click;             // a
-  torch::Tensor teacher_read_given_click;  // b
-  torch::Tensor teacher_read;              // l, logit of pCTCVR
-  torch::Tensor click, read, seconds;      // y, z, T
+  torch::Tensor student{};                     // s, the student's inner product
+  torch::Tensor student_click{}, student_dwm{};  // of a student with one vector a task
+  torch::Tensor teacher_click{};               // a
+  torch::Tensor teacher_read_given_click{};    // b
+  torch::Tensor teacher_read{};                // l, logit of pCTCVR
+  torch::Tensor teacher_dwm{};                 // logit of a weighted logistic regression
+  torch::Tensor logged_click{}, logged_dwm{};  // of the ranker live at the moment; NaN: unknown
+  torch::Tensor click{}, read{}, seconds{};    // y, z, T
+  torch::Tensor known{};                       // 1 where T is known, else 0
+  torch::Tensor reward{};                      // w_dwm: min(T, clip) / mean, of clicks about 1
+  CatalogueInputs catalogue{};
 };
 
 /// Mean over the batch, differentiable.

@@ -2,9 +2,11 @@
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
+#include "retort/loss/aligned.h"
 #include "retort/loss/bce.h"
 #include "retort/loss/distillation.h"
 #include "retort/loss/losses.h"
+#include "retort/loss/softmax.h"
 #include "retort/loss/squared.h"
 
 namespace retort {
@@ -18,6 +20,12 @@ constexpr auto kLosses = std::to_array<LossEntry>({
      "DMTL sec. 3.1.2, DSSM-Regression; log1p is not in the paper", &make_squared},
     {"kl_bernoulli", "KL from the teacher's probability (target) to the student's",
      "DMTL eq. 11, with the logarithms that its text names", &make_kl_bernoulli},
+    {"softmax", "cross-entropy of the shown item among the catalogue, clicks or watching minutes",
+     "RRA eq. 3, 4; negatives of table 4", &make_softmax},
+    {"weighted_bce", "binary cross-entropy of clicks weighted by watching minutes",
+     "RRA eq. 2", &make_weighted_bce},
+    {"soft_bce", "cross-entropy against the teacher's or the logged ranker's probability (target)",
+     "RRA eq. 5, 6", &make_soft_bce},
     {"chi2_literal", "eq. 11 as printed, without logarithms: 1 + chi-square",
      "DMTL eq. 11, literal", &make_chi2_literal},
 });

@@ -61,7 +61,7 @@ void Mmoe::initialise(const Rng& init, double embedding_deviation) {
 }
 
 std::shared_ptr<RankingModel> make_mmoe(const Schema& schema, const Json& teacher,
-                                        const Rng& init) {
+                                        const Rng& init, CandidateModel&) {
   const TeacherOptions options = TeacherOptions::read(teacher);
   auto model = std::make_shared<Mmoe>(schema, options);
   model->initialise(init, options.features.embedding_deviation);

@@ -33,6 +33,7 @@ class Mmoe : public RankingModel {
   Mlp tower_click_{nullptr}, tower_read_{nullptr};
 };
 
-std::shared_ptr<RankingModel> make_mmoe(const Schema&, const Json& teacher, const Rng& init);
+std::shared_ptr<RankingModel> make_mmoe(const Schema&, const Json& teacher, const Rng& init,
+                                        CandidateModel& student);
 
 }  // namespace retort

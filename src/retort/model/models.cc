@@ -10,6 +10,14 @@ torch::Tensor CandidateModel::score(const TensorBatch& batch) {
   return (expand_rows(users, batch.user_of_row) * items).sum(1);
 }
 
+std::vector<torch::Tensor> CandidateModel::encode_user_tasks(const SideTensors& users) {
+  return {encode_users(users)};
+}
+
+void CandidateModel::set_fusion(double) {
+  fail<ConfigError>("fusion: the model has one vector a user, nothing to mix");
+}
+
 std::map<std::string, torch::Tensor> named_weights(torch::nn::Module& module) {
   std::map<std::string, torch::Tensor> weights;
   for (const auto& item : module.named_parameters()) weights[item.key()] = item.value().detach();

@@ -25,7 +25,12 @@ class CandidateModel : public torch::nn::Module {
  public:
   virtual torch::Tensor encode_users(const SideTensors& users) = 0;  // [G, D]
   virtual torch::Tensor encode_items(const SideTensors& items) = 0;  // [R, D]
+  /// One vector a task of the spec's mixture, [G, D] each; of a model of one vector that one.
+  virtual std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users);
   virtual const ModelSpec& spec() const = 0;
+  /// w of RRA eq. 8: from now on encode_users mixes the tasks' vectors so. Throws ConfigError for a
+  /// model of one vector or a w outside [0, 1].
+  virtual void set_fusion(double w);
   /// s = <R(u), S(v)> of each row (DMTL eq. 10). @return [R]
   torch::Tensor score(const TensorBatch& batch);
 };
@@ -36,12 +41,15 @@ struct TaskLogits {
   torch::Tensor click;             // a
   torch::Tensor read_given_click;  // b
   torch::Tensor read;              // l = -logsumexp(-a, -b, -a-b)
+  torch::Tensor dwm;               // weighted logistic regression of watching minutes (RRA eq. 2)
 };
 
 /// A teacher. Every parameter and table name begins with "teacher.".
 class RankingModel : public torch::nn::Module {
  public:
   virtual TaskLogits score(const TensorBatch& batch) = 0;
+  /// Whether some of what it computes with belongs to the student, which then is kept with it.
+  virtual bool shares_student() const { return false; }
 };
 
 struct CandidateModelEntry {
@@ -51,18 +59,19 @@ struct CandidateModelEntry {
 };
 struct RankingModelEntry {
   std::string_view name, summary, source;
-  /// `recipe` is the table [teacher].
-  std::shared_ptr<RankingModel> (*make)(const Schema&, const Json& recipe, const Rng& init);
+  /// `recipe` is the table [teacher]; `student`, which outlives the teacher, may lend it parts.
+  std::shared_ptr<RankingModel> (*make)(const Schema&, const Json& recipe, const Rng& init,
+                                        CandidateModel& student);
 };
-std::span<const CandidateModelEntry> candidate_models();  // two_tower
-std::span<const RankingModelEntry> ranking_models();      // mmoe, single (one head, for KD-single)
+std::span<const CandidateModelEntry> candidate_models();  // two_tower, multi_task
+std::span<const RankingModelEntry> ranking_models();      // mmoe, single, aligned
 /// `student` (`teacher`) is the recipe's table. The weights depend on `init` and on their names
 /// only. Throws ConfigError on an unknown kind, key or feature, naming the nearest known one.
 std::shared_ptr<CandidateModel> make_candidate_model(const Schema&, const Json& student,
                                                      const Rng& init);
 /// nullptr if the table is absent (null) or its kind is "none".
 std::shared_ptr<RankingModel> make_ranking_model(const Schema&, const Json& teacher,
-                                                 const Rng& init);
+                                                 const Rng& init, CandidateModel& student);
 
 /// A student rebuilt from its stored architecture (bundle, checkpoint); the weights are to be
 /// loaded (until then tables are zero).

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "retort/common/error.h"
-#include "retort/common/recipe.h"
 #include "retort/common/text.h"
 
 namespace retort {
-namespace {
-
-void read_features(Fields& fields, FeatureOptions& options) {
+void read_feature_options(Fields& fields, FeatureOptions& options) {
   fields.sub("kind");
   fields.read("embedding", options.embedding);
   fields.read("share_tables", options.share_tables);
@@ -39,6 +36,8 @@ Json under(const char* name, const Json& table) {
   recipe[name] = table;
   return recipe;
 }
+
+namespace {
 
 void check_excluded(const Schema& schema, const std::vector<std::string>& exclude) {
   std::vector<std::string> known;
@@ -73,7 +72,7 @@ int32_t dense_left(const Schema& schema, Side side, const std::vector<std::strin
 StudentOptions StudentOptions::read(const Json& table) {
   StudentOptions options;
   Fields fields(under("student", table), "student");
-  read_features(fields, options.features);
+  read_feature_options(fields, options.features);
   read_layers(fields, "user_layers", options.user_layers, false);
   read_layers(fields, "item_layers", options.item_layers, false);
   fields.finish();
@@ -88,7 +87,7 @@ StudentOptions StudentOptions::read(const Json& table) {
 TeacherOptions TeacherOptions::read(const Json& table) {
   TeacherOptions options;
   Fields fields(under("teacher", table), "teacher");
-  read_features(fields, options.features);
+  read_feature_options(fields, options.features);
   fields.read("experts", options.experts);
   read_layers(fields, "expert_layers", options.expert_layers, false);
   read_layers(fields, "tower_layers", options.tower_layers, true);

@@ -8,6 +8,7 @@
 
 #include "retort/bundle/model_spec.h"
 #include "retort/common/json.h"
+#include "retort/common/recipe.h"
 #include "retort/dataset/schema.h"
 
 namespace retort {
@@ -39,6 +40,14 @@ struct TeacherOptions {
 
   static TeacherOptions read(const Json& table);
 };
+
+/// Pieces of reading a table, for the options of other models. `fields` is the table's.
+void read_feature_options(Fields& fields, FeatureOptions& options);
+/// A list of sizes of 1 or more. Throws ConfigError naming the key.
+void read_layers(Fields& fields, const std::string& key, std::vector<int32_t>& layers,
+                 bool may_be_empty);
+/// {name: table}: what Fields reads a table from.
+Json under(const char* name, const Json& table);
 
 /// Input of one side, [R, width]: every feature but the excluded ones, tables "<prefix>.<feature>"
 /// or, with share_tables, "<shared_prefix><vocabulary>". Dense values are seen all or not at all.

@@ -2,8 +2,10 @@
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
+#include "retort/model/aligned.h"
 #include "retort/model/mmoe.h"
 #include "retort/model/models.h"
+#include "retort/model/multi_task.h"
 #include "retort/model/single.h"
 #include "retort/model/two_tower.h"
 
@@ -14,6 +16,8 @@ namespace {
 constexpr auto kCandidateModels = std::to_array<CandidateModelEntry>({
     {"two_tower", "user tower and item tower, scored by their inner product",
      "DMTL sec. 2.2, eq. 10", &make_two_tower},
+    {"multi_task", "one user vector a task (click, watching minutes) against one item vector",
+     "RRA sec. 4.2, eq. 7-8", &make_multi_task},
 });
 
 constexpr auto kRankingModels = std::to_array<RankingModelEntry>({
@@ -21,6 +25,8 @@ constexpr auto kRankingModels = std::to_array<RankingModelEntry>({
      "DMTL sec. 2.1, eq. 1-6", &make_mmoe},
     {"single", "one expert and one tower: the logit of a read alone",
      "control KD-single, not in the paper", &make_single},
+    {"aligned", "click and watching minutes of a pair, on the student's tables and sequences",
+     "RRA sec. 4.2.4, fig. 2", &make_aligned},
 });
 
 /// The value of `kind` in a recipe's table, or `fallback`.
@@ -34,10 +40,10 @@ std::string kind_of(const Json& table, const char* section, const std::string& f
 
 template <class Entries>
 auto make_by_name(const Entries& entries, const char* section, const std::string& kind,
-                  const Schema& schema, const Json& table, const Rng& init) {
+                  const Schema& schema, const Json& table, const Rng& init, auto&... student) {
   std::vector<std::string> known;
   for (const auto& entry : entries) {
-    if (entry.name == kind) return entry.make(schema, table, init);
+    if (entry.name == kind) return entry.make(schema, table, init, student...);
     known.emplace_back(entry.name);
   }
   const std::string near = nearest_name(kind, known);
@@ -57,17 +63,17 @@ std::shared_ptr<CandidateModel> make_candidate_model(const Schema& schema, const
 }
 
 std::shared_ptr<RankingModel> make_ranking_model(const Schema& schema, const Json& teacher,
-                                                 const Rng& init) {
+                                                 const Rng& init, CandidateModel& student) {
   if (teacher.is_null()) return nullptr;
   const std::string kind = kind_of(teacher, "teacher", "mmoe");
   if (kind == "none") return nullptr;
-  return make_by_name(kRankingModels, "teacher", kind, schema, teacher, init);
+  return make_by_name(kRankingModels, "teacher", kind, schema, teacher, init, student);
 }
 
 std::shared_ptr<CandidateModel> make_candidate_model(const ModelSpec& spec) {
-  if (spec.kind != "two_tower")
-    fail<DataError>("model spec: kind '{}' is unknown; known: two_tower", spec.kind);
-  return std::make_shared<TwoTower>(spec);
+  if (spec.kind == "two_tower") return std::make_shared<TwoTower>(spec);
+  if (spec.kind == "multi_task") return std::make_shared<MultiTask>(spec);
+  fail<DataError>("model spec: kind '{}' is unknown; known: two_tower, multi_task", spec.kind);
 }
 
 }  // namespace retort

@@ -24,6 +24,7 @@ class Single : public RankingModel {
   Mlp expert_{nullptr}, tower_{nullptr};
 };
 
-std::shared_ptr<RankingModel> make_single(const Schema&, const Json& teacher, const Rng& init);
+std::shared_ptr<RankingModel> make_single(const Schema&, const Json& teacher, const Rng& init,
+                                        CandidateModel& student);
 
 }  // namespace retort

@@ -179,6 +179,10 @@ DensePlan& DensePlans::plan(const DenseShape& shape) {
   return *plans_.emplace(key, std::make_unique<DensePlan>(shape)).first->second;
 }
 
+torch::Tensor to_padded_bf16(const torch::Tensor& x) {
+  return torch::constant_pad_nd(x.to(torch::kBFloat16), {0, padded_width(x.size(1)) - x.size(1)});
+}
+
 torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer) {
   if (!fused(x.own)) return dense_layer_by_ops(x, layer);
   check(layer.plans != nullptr, "dense layer: bf16 needs plans");

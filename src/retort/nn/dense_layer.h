@@ -41,6 +41,12 @@ struct DenseLayer {
   std::shared_ptr<DensePlans> plans{};  // for bf16 on a CPU; used by one step at a time
 };
 
+/// Rows of zeros that bring `rows` to a multiple of `step`: fused products are planned once a
+/// shape, and batches whose number of rows varies shall have few.
+inline int64_t spare_rows(int64_t rows, int64_t step) { return (step - rows % step) % step; }
+/// x [R, in] as layers take it in bf16: zeros behind the width, up to padded_width.
+torch::Tensor to_padded_bf16(const torch::Tensor& x);
+
 /// y = act(x W^T + b). x is [R, in], or in bf16 [R, in or more columns, the rest zeros].
 /// @return [R, out], fp32, or bf16 where x is bf16 and the output is not to be fp32
 torch::Tensor dense_layer(const torch::Tensor& x, const DenseLayer& layer);

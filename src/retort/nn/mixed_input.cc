@@ -7,6 +7,7 @@
 #include "retort/common/trace.h"
 #include "retort/kernel/fused_dense.h"
 #include "retort/nn/bf16_view.h"
+#include "retort/nn/dense_layer.h"
 #include "retort/nn/mixed_precision.h"
 
 namespace retort {
@@ -101,8 +102,7 @@ torch::Tensor mixed_input_by_ops(std::vector<MixedField>& fields, const torch::T
   for (MixedField& field : fields)
     parts.push_back(field.table->lookup(field.column, field.pooling));
   if (dense.defined()) parts.push_back(dense);
-  const torch::Tensor x = torch::cat(parts, 1).to(torch::kBFloat16);
-  return torch::constant_pad_nd(x, {0, padded_width(x.size(1)) - x.size(1)});
+  return to_padded_bf16(torch::cat(parts, 1));
 }
 
 }  // namespace

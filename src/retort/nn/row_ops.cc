@@ -54,7 +54,28 @@ torch::Tensor row_scale(const SparseTensor& column, const torch::Tensor& like) {
   return column.offsets.diff().clamp_min(1).to(like.scalar_type()).reciprocal().unsqueeze(1);
 }
 
-/// Expand with a backward whose sums are made in row order whatever the number of threads.
+/// Adds row r of x to row `owner[r]` of [groups, D], in the order of r whatever the number of
+/// threads.
+torch::Tensor add_up(const torch::Tensor& given, const torch::Tensor& owner, int64_t groups) {
+  const torch::Tensor x = given.contiguous();
+  torch::Tensor sum = torch::zeros({groups, x.size(1)}, x.options());
+  if (!x.is_cpu()) return sum.index_add_(0, owner, x);
+  const int64_t* row = owner.data_ptr<int64_t>();
+  const int64_t rows = x.size(0), dim = x.size(1);
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "add_up", [&] {
+    const auto* in = x.data_ptr<scalar_t>();
+    auto* out = sum.data_ptr<scalar_t>();
+    // Threads share the columns, so that each sum is made by one of them.
+    at::parallel_for(0, dim, grain_rows(rows), [&](int64_t begin, int64_t end) {
+      for (int64_t r = 0; r < rows; ++r)
+        add_row(out + row[r] * dim + begin, in + r * dim + begin, scalar_t(1), end - begin);
+    });
+  });
+  return sum;
+}
+
+using Variables = torch::autograd::tensor_list;
+
 struct ExpandRows : torch::autograd::Function<ExpandRows> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& source) {
@@ -62,26 +83,21 @@ struct ExpandRows : torch::autograd::Function<ExpandRows> {
     context->saved_data["rows"] = x.size(0);
     return x.index_select(0, source);
   }
-
-  static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* context,
-                                               torch::autograd::tensor_list grads) {
+  static Variables backward(torch::autograd::AutogradContext* context, Variables grads) {
     const torch::Tensor source = context->get_saved_variables()[0];
-    const torch::Tensor grad = grads[0].contiguous();
-    torch::Tensor sum =
-        torch::zeros({context->saved_data["rows"].toInt(), grad.size(1)}, grad.options());
-    if (!grad.is_cpu()) return {sum.index_add_(0, source, grad), torch::Tensor()};
-    const int64_t* row = source.data_ptr<int64_t>();
-    const int64_t rows = grad.size(0), dim = grad.size(1);
-    AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "expand_rows", [&] {
-      const auto* in = grad.data_ptr<scalar_t>();
-      auto* out = sum.data_ptr<scalar_t>();
-      // Threads share the columns, so that each sum is made by one of them.
-      at::parallel_for(0, dim, grain_rows(rows), [&](int64_t begin, int64_t end) {
-        for (int64_t r = 0; r < rows; ++r)
-          add_row(out + row[r] * dim + begin, in + r * dim + begin, scalar_t(1), end - begin);
-      });
-    });
-    return {sum, torch::Tensor()};
+    return {add_up(grads[0], source, context->saved_data["rows"].toInt()), torch::Tensor()};
+  }
+};
+
+struct SumRows : torch::autograd::Function<SumRows> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                               const torch::Tensor& owner, int64_t groups) {
+    context->save_for_backward({owner});
+    return add_up(x, owner, groups);
+  }
+  static Variables backward(torch::autograd::AutogradContext* context, Variables grads) {
+    const torch::Tensor owner = context->get_saved_variables()[0];
+    return {grads[0].index_select(0, owner), torch::Tensor(), torch::Tensor()};
   }
 };
 
@@ -217,6 +233,10 @@ RowGradients merge_rows_by_ops(const std::vector<RowGradients>& parts) {
   torch::Tensor sum = torch::zeros({distinct.size(0), all.size(1)}, all.options());
   sum.index_add_(0, place, all);
   return {distinct, sum, true};
+}
+
+torch::Tensor sum_rows(const torch::Tensor& x, const torch::Tensor& owner, int64_t groups) {
+  return SumRows::apply(x, owner, groups);
 }
 
 torch::Tensor expand_rows(const torch::Tensor& x, const torch::Tensor& source) {

@@ -53,6 +53,11 @@ RowGradients unpool_rows_by_ops(const torch::Tensor& grad, const SparseTensor& c
 RowGradients merge_rows(const std::vector<RowGradients>& parts, RowMerger& merger);
 RowGradients merge_rows_by_ops(const std::vector<RowGradients>& parts);
 
+/// Row g of the result is the sum of the rows r of x with owner[r] = g, in their order;
+/// differentiable in x.
+/// @param x [R, D]   @param owner [R] int64 in [0, groups), ascending   @return [groups, D]
+torch::Tensor sum_rows(const torch::Tensor& x, const torch::Tensor& owner, int64_t groups);
+
 /// Row r of the result is row `source[r]` of x; differentiable in x.
 /// @param x [G, D]   @param source [R] int64 in [0, G)   @return [R, D]
 torch::Tensor expand_rows(const torch::Tensor& x, const torch::Tensor& source);

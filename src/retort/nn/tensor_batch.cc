@@ -85,6 +85,12 @@ TensorBatch to_tensors(const Batch& batch, const DenseWidths& widths, torch::Dev
   out.click = float_tensor(batch.click, {rows}, device);
   out.read = float_tensor(batch.read, {rows}, device);
   out.seconds = float_tensor(batch.seconds, {rows}, device);
+  out.known = batch.known.empty() ? torch::ones_like(out.seconds)
+                                  : float_tensor(batch.known, {rows}, device);
+  if (!batch.logged.click.empty()) {
+    out.logged_click = float_tensor(batch.logged.click, {rows}, device);
+    out.logged_dwm = float_tensor(batch.logged.dwm, {rows}, device);
+  }
   return out;
 }
 

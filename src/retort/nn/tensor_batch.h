@@ -1,7 +1,10 @@
 // A Batch as tensors on a device.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/torch.h>
@@ -21,10 +24,15 @@ struct SparseTensor {
   int64_t rows() const { return offsets.size(0) - 1; }
 };
 
+/// What a module has computed of a side's rows, for others that share the module: within a step
+/// the second gets what the first has made. Keys: the module, and whether gradients are recorded.
+using SideMemo = std::map<std::pair<const void*, bool>, std::vector<torch::Tensor>>;
+
 struct SideTensors {
   int64_t rows = 0;
   std::vector<SparseTensor> sparse;
   torch::Tensor dense;  // [R, dense_width] float32
+  std::shared_ptr<SideMemo> memo = std::make_shared<SideMemo>();
 };
 
 struct TensorBatch {
@@ -33,6 +41,8 @@ struct TensorBatch {
   SideTensors pairs;                   // [R]
   torch::Tensor user_of_row;           // [R] int64, row of users
   torch::Tensor click, read, seconds;  // [R] float32
+  torch::Tensor known;                 // [R] float32, 1 where the seconds are known
+  torch::Tensor logged_click, logged_dwm;  // [R] float32; undefined without logged scores
 };
 
 /// Throws DataError on a negative id, ArgumentError on arrays whose sizes do not fit.

@@ -31,19 +31,29 @@ std::string_view name_of(Phase phase) {
 }
 
 Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
-                 torch::Device device, int64_t planned_steps)
+                 torch::Device device, int64_t planned_steps, const Dataset* dataset)
     : terms_(recipe.terms),
       schema_(schema),
       device_(device),
       widths_(dense_widths(schema)),
+      reward_(recipe.reward),
+      draws_(seed, "negatives.step"),
       bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())) {
   for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
   const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
   student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
+  if (student_->spec().user.mixture) student_->set_fusion(recipe.fusion.value);
   student_->to(device_);
   student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
+  if (recipe.needs_catalogue() && dataset != nullptr)
+    catalogue_ = std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions",
+                                                 device_);
   if (!recipe.has_teacher()) return;
-  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"));
+  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), *student_);
+  if (recipe.frozen && teacher_->shares_student())
+    fail<ConfigError>(
+        "recipe key 'distill.mode': 'frozen' trains the teacher first, alone; set teacher.sharing "
+        "= \"none\"");
   teacher_->to(device_);
   teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
 }
@@ -52,7 +62,31 @@ bool Learner::active(const TermOptions& term) const {
   return phase_ == Phase::kJoint || term.on_student() == (phase_ == Phase::kStudent);
 }
 
-Learner::Outputs Learner::forward(const Batch& batch, bool all_models) {
+void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int64_t step,
+                            LossInputs& logits) {
+  const TraceScope trace("student: rest of forward");
+  if (!student_->spec().user.mixture) {
+    logits.student = student_->score(tensors);
+    return;
+  }
+  CatalogueInputs& catalogue = logits.catalogue;
+  const std::vector<torch::Tensor> users = student_->encode_user_tasks(tensors.users);
+  catalogue.users_click = expand_rows(users[0], tensors.user_of_row);
+  catalogue.users_dwm = expand_rows(users[1], tensors.user_of_row);
+  const torch::Tensor items = student_->encode_items(tensors.items);
+  logits.student_click = (catalogue.users_click * items).sum(1);
+  logits.student_dwm = (catalogue.users_dwm * items).sum(1);
+  const double w = student_->spec().fusion;
+  logits.student = w * logits.student_click + (1 - w) * logits.student_dwm;
+  if (catalogue_ == nullptr) return;
+  catalogue.items = student_->encode_items(catalogue_->items());
+  catalogue.log_q = catalogue_->log_q();
+  catalogue.targets = catalogue_->places(batch.item);
+  catalogue.shown = catalogue.targets.masked_select(catalogue.targets >= 0);
+  catalogue.draws = draws_.fork(static_cast<uint64_t>(step));
+}
+
+Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t step) {
   const TensorBatch tensors = [&] {
     const TraceScope trace("batch to tensors");
     return to_tensors(batch, widths_, device_);
@@ -61,6 +95,10 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models) {
   outputs.logits.click = tensors.click;
   outputs.logits.read = tensors.read;
   outputs.logits.seconds = tensors.seconds;
+  outputs.logits.known = tensors.known;
+  outputs.logits.reward = tensors.seconds.clamp_max(reward_.clip) / reward_.mean;
+  outputs.logits.logged_click = tensors.logged_click;
+  outputs.logits.logged_dwm = tensors.logged_dwm;
   if (teacher_ != nullptr) {
     const TraceScope trace("teacher: rest of forward");
     torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
@@ -68,11 +106,10 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models) {
     outputs.logits.teacher_click = logits.click;
     outputs.logits.teacher_read_given_click = logits.read_given_click;
     outputs.logits.teacher_read = logits.read;
+    outputs.logits.teacher_dwm = logits.dwm;
   }
-  if (all_models || phase_ != Phase::kTeacher) {
-    const TraceScope trace("student: rest of forward");
-    outputs.logits.student = student_->score(tensors);
-  }
+  if (all_models || phase_ != Phase::kTeacher)
+    score_student(batch, tensors, step, outputs.logits);
   const TraceScope trace("losses");
   outputs.terms.resize(terms_.size());
   for (size_t i = 0; i < terms_.size(); ++i) {
@@ -97,7 +134,7 @@ LossValues Learner::values_of(const Outputs& outputs) const {
 LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
   if (exchange_ != nullptr) return step_with_peers(batch, step, whole_rows);
   const MixedPrecision guard(bf16_);
-  const Outputs outputs = forward(batch, false);
+  const Outputs outputs = forward(batch, false, step);
   const LossValues values = values_of(outputs);
   if (!std::isfinite(values.total) || !guard.finite())
     fail<Error>("{}", refusal(batch, values, step));
@@ -116,9 +153,10 @@ void Learner::update_weights() {
 
 Learner::Scores Learner::score(const Batch& batch) {
   const torch::NoGradGuard no_grad;
-  const Outputs outputs = forward(batch, true);
-  return {values_of(outputs), outputs.logits.student, outputs.logits.teacher_click,
-          outputs.logits.teacher_read};
+  const Outputs outputs = forward(batch, true, 0);
+  const LossInputs& logits = outputs.logits;
+  return {values_of(outputs), logits.student, logits.teacher_click,
+          logits.teacher_read.defined() ? logits.teacher_read : logits.teacher_click};
 }
 
 double Learner::learning_rate() const {

@@ -12,6 +12,7 @@
 #include "retort/loss/losses.h"
 #include "retort/model/models.h"
 #include "retort/nn/optimizer.h"
+#include "retort/trainer/catalogue_rows.h"
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/gradient_exchange.h"
 #include "retort/trainer/train_recipe.h"
@@ -34,8 +35,9 @@ class Learner {
  public:
   /// Weights are drawn from streams of `seed` of their own a model, so that neither model's start
   /// depends on the other's presence. `planned_steps` of one phase ends the decay.
+  /// Losses over the whole catalogue need `dataset`.
   Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
-          int64_t planned_steps);
+          int64_t planned_steps, const Dataset* dataset = nullptr);
 
   /// From now on only the terms of the phase count, and only its models learn; steps are made
   /// together with the ranks where there are several.
@@ -52,7 +54,8 @@ class Learner {
   /// Losses and logits of a batch without gradients; undefined tensors where there is no teacher.
   struct Scores {
     LossValues losses;
-    torch::Tensor student, teacher_click, teacher_read;  // [R]
+    torch::Tensor student, teacher_click;  // [R]
+    torch::Tensor teacher_read;            // [R]; of a teacher without reads its click
   };
   Scores score(const Batch& batch);
 
@@ -79,7 +82,10 @@ class Learner {
     std::vector<torch::Tensor> terms;  // undefined for terms that are not of the phase
     torch::Tensor total;
   };
-  Outputs forward(const Batch& batch, bool all_models);
+  /// `step` is what the step's own draws are made from.
+  Outputs forward(const Batch& batch, bool all_models, int64_t step);
+  void score_student(const Batch& batch, const TensorBatch& tensors, int64_t step,
+                     LossInputs& logits);
   bool active(const TermOptions& term) const;
   LossValues values_of(const Outputs& outputs) const;
   LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
@@ -92,6 +98,9 @@ class Learner {
   const Schema& schema_;
   torch::Device device_;
   DenseWidths widths_;
+  RewardOptions reward_;
+  Rng draws_;                                 // of negatives that losses ask for
+  std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
   bool bf16_;  // dense layers of a step
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;

@@ -48,7 +48,7 @@ class Training {
         train_rows_(dataset, part_of(training_rows(recipe, dataset, options.seed), ranks_)),
         batches_(train_rows_),
         learner_(recipe_, dataset.schema(), options.seed, device_,
-                 recipe_.loop.epochs * train_rows_.batches()) {
+                 recipe_.loop.epochs * train_rows_.batches(), &dataset) {
     if (train_rows_.positives() == 0)
       fail<DataError>("{}: no click in the training split", dataset.folder().string());
     if (dataset.rows_of(Split::kValid).empty())
@@ -80,6 +80,7 @@ class Training {
   void end_phase();
   TrainResult finish();
   void finish_run(const TrainResult& result);
+  void choose_for_serving(Json& info);
   Json line(const char* kind, const char* split, const LossValues& losses) const;
   void log_window();
   void log_epoch(const std::optional<Judgement>& judgement, double validation_seconds);
@@ -173,7 +174,7 @@ void Training::train_epoch() {
   };
   while (const Batch* batch = next_batch()) {
     const TraceScope trace("rest of the step");
-    const int64_t whole_rows = train_rows_.rows_of(state_.batch);
+    const int64_t whole_rows = train_rows_.rows_of(state_.epoch, state_.batch);
     const LossValues losses = learner_.step(*batch, state_.step + 1, whole_rows);
     count(whole_rows, losses);
     profile_.step_done();
@@ -361,21 +362,38 @@ TrainResult Training::finish() {
   return result;
 }
 
+// w and beta by validation, into the run's model and its record.
+void Training::choose_for_serving(Json& info) {
+  const bool fusion = recipe_.fusion.on_validation, beta = recipe_.beta.on_validation;
+  if (!fusion && !beta) return;
+  learner_.load_student(load_checkpoint(paths_.best).tensors);
+  const int64_t limit = recipe_.loop.validation_limit;
+  const auto record = [&](const char* name, double value, const auto& options,
+                          const std::vector<double>& values) {
+    info[name] = {{"value", value}, {"metric", options.metric}};
+    for (size_t i = 0; i < values.size(); ++i)
+      info[name]["grid"].push_back({options.grid[i], values[i]});
+  };
+  if (fusion) {
+    const FusionChoice choice = choose_fusion(dataset_, learner_.shared_student(), device_,
+                                              recipe_.fusion, limit);
+    learner_.student().set_fusion(choice.fusion);
+    record("fusion", choice.fusion, recipe_.fusion, choice.values);
+  }
+  ModelSpec spec = learner_.student().spec();
+  if (beta) {
+    const TorchTowers towers(learner_.shared_student(), dataset_.schema(), device_);
+    const BetaChoice choice = choose_beta(dataset_, towers, recipe_.beta, limit);
+    spec.beta = choice.beta;
+    record("beta", choice.beta, recipe_.beta, choice.values);
+  }
+  write_json(paths_.model, to_json(spec));
+}
+
 void Training::finish_run(const TrainResult& result) {
   Json info = read_json(paths_.info);
   if (info["status"] == "finished") return;
-  if (recipe_.beta.on_validation) {
-    learner_.load_student(load_checkpoint(paths_.best).tensors);
-    const TorchTowers towers(learner_.shared_student(), dataset_.schema(), device_);
-    const BetaChoice choice =
-        choose_beta(dataset_, towers, recipe_.beta, recipe_.loop.validation_limit);
-    info["beta"] = {{"value", choice.beta}, {"metric", recipe_.beta.metric}};
-    for (size_t i = 0; i < choice.values.size(); ++i)
-      info["beta"]["grid"].push_back({recipe_.beta.grid[i], choice.values[i]});
-    ModelSpec spec = learner_.student().spec();
-    spec.beta = choice.beta;
-    write_json(paths_.model, to_json(spec));
-  }
+  choose_for_serving(info);
   info["status"] = "finished";
   Json& out = info["result"];
   out["steps"] = result.steps;

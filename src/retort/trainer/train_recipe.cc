@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
+#include "retort/loss/inputs.h"
 #include "retort/loss/losses.h"
 #include "retort/nn/optimizer.h"
 
@@ -52,31 +53,51 @@ void apply_target(const Json& recipe, const Dataset& dataset, std::vector<TermOp
     fail<ConfigError>("recipe key 'target.transform': no term has the loss '{}'", kRegression);
 }
 
+/// One term; `where` is its place in the recipe. Its name is still to be made unique.
+TermOptions read_term(const Json& table, const std::string& where) {
+  if (!table.is_object() || !table.contains("loss") || !table["loss"].is_string())
+    fail<ConfigError>("recipe key '{}.loss': the name of a loss is needed", where);
+  TermOptions term;
+  term.loss = table["loss"];
+  term.options = table;
+  Json one;
+  one["term"]["weight"] = table.value("weight", Json(1.0));
+  one["term"]["on"] = table.value("on", Json("student"));
+  Fields fields(one, "term");
+  fields.read("weight", term.weight);
+  fields.read_choice("on", term.on, logit_names());
+  if (!(term.weight >= 0) || !std::isfinite(term.weight))
+    fail<ConfigError>("recipe key '{}.weight': 0 or more is expected, not {}", where, term.weight);
+  term.name = term.loss + '_' + term.on;
+  return term;
+}
+
+/// [[terms]], named by loss and logit, or [terms.NAME], which other recipes and --set can change
+/// and switch off (enabled = false).
 std::vector<TermOptions> read_terms(const Json& recipe) {
-  if (!recipe.contains("terms") || !recipe["terms"].is_array() || recipe["terms"].empty())
-    fail<ConfigError>("recipe key 'terms': at least one [[terms]] with a loss is needed");
+  const Json tables = recipe.value("terms", Json());
   std::vector<TermOptions> terms;
-  for (const Json& table : recipe["terms"]) {
-    const std::string where = fmt::format("terms[{}]", terms.size());
-    if (!table.is_object() || !table.contains("loss") || !table["loss"].is_string())
-      fail<ConfigError>("recipe key '{}.loss': the name of a loss is needed", where);
-    TermOptions term;
-    term.loss = table["loss"];
-    term.options = table;
-    Json one;
-    one["term"]["weight"] = table.value("weight", Json(1.0));
-    one["term"]["on"] = table.value("on", Json("student"));
-    Fields fields(one, "term");
-    fields.read("weight", term.weight);
-    fields.read_choice("on", term.on, {"student", "teacher_click", "teacher_read"});
-    if (!(term.weight >= 0) || !std::isfinite(term.weight))
-      fail<ConfigError>("recipe key '{}.weight': 0 or more is expected, not {}", where,
-                        term.weight);
-    term.name = term.loss + '_' + term.on;
-    for (const TermOptions& other : terms)
-      if (other.name == term.name) term.name += fmt::format("_{}", terms.size() + 1);
-    terms.push_back(std::move(term));
+  if (tables.is_object()) {
+    for (const auto& [name, table] : tables.items()) {
+      Json one;
+      one["terms"][name] = table.is_object() ? table : Json::object();
+      bool enabled = true;
+      Fields(one["terms"], name).read("enabled", enabled);
+      if (!enabled) continue;
+      terms.push_back(read_term(table, "terms." + name));
+      terms.back().name = name;
+    }
+  } else if (tables.is_array()) {
+    for (const Json& table : tables) {
+      TermOptions term = read_term(table, fmt::format("terms[{}]", terms.size()));
+      for (const TermOptions& other : terms)
+        if (other.name == term.name) term.name += fmt::format("_{}", terms.size() + 1);
+      terms.push_back(std::move(term));
+    }
   }
+  if (terms.empty())
+    fail<ConfigError>(
+        "recipe key 'terms': at least one [[terms]] or [terms.NAME] with a loss is needed");
   return terms;
 }
 
@@ -103,6 +124,7 @@ LoopOptions read_loop(const Json& recipe) {
   std::string precision = precision_name(loop.precision);
   fields.read_choice("precision", precision, {"auto", "fp32", "bf16"});
   loop.precision = precision_from_name(precision);
+  fields.read_choice("rows", loop.rows, {"clicks", "impressions"});
   fields.read("epochs", loop.epochs);
   fields.read("patience", loop.patience);
   fields.read("metric", loop.metric);
@@ -119,7 +141,7 @@ LoopOptions read_loop(const Json& recipe) {
   check_positive("train.validation_limit", loop.validation_limit, 0);
   check_positive("train.log_every", loop.log_every, 1);
   check_positive("train.rank_timeout", loop.rank_timeout, 1);
-  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"}, {"recall"});
+  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"}, {"recall", "wrecall"});
   return loop;
 }
 
@@ -135,6 +157,51 @@ BetaOptions read_beta(const Json& recipe) {
   if (beta.grid.empty()) fail<ConfigError>("recipe key 'beta.grid': at least one value is needed");
   check_metric("beta.metric", beta.metric, {"mrr"}, {"recall", "ndcg"});
   return beta;
+}
+
+FusionOptions read_fusion(const Json& recipe) {
+  FusionOptions fusion;
+  std::string choose = "none";
+  Fields fields(recipe, "fusion");
+  fields.read_choice("choose", choose, {"none", "validation"});
+  fields.read("value", fusion.value);
+  fields.read("grid", fusion.grid);
+  fields.read("metric", fusion.metric);
+  fields.finish();
+  fusion.on_validation = choose == "validation";
+  if (fusion.grid.empty())
+    fail<ConfigError>("recipe key 'fusion.grid': at least one value is needed");
+  for (const double w : fusion.grid)
+    if (!(w >= 0 && w <= 1))
+      fail<ConfigError>("recipe key 'fusion.grid': {} is not between 0 and 1", w);
+  if (!(fusion.value >= 0 && fusion.value <= 1))
+    fail<ConfigError>("recipe key 'fusion.value': {} is not between 0 and 1", fusion.value);
+  check_metric("fusion.metric", fusion.metric, {"mrr"}, {"recall", "wrecall", "ndcg"});
+  return fusion;
+}
+
+RewardOptions read_reward(const Json& recipe, const Dataset& dataset) {
+  RewardOptions reward;
+  Fields fields(recipe, "reward");
+  fields.read("clip_quantile", reward.clip_quantile);
+  fields.read("normalise", reward.normalise);
+  fields.finish();
+  if (!(reward.clip_quantile > 0 && reward.clip_quantile <= 1))
+    fail<ConfigError>("recipe key 'reward.clip_quantile': above 0 and at most 1 is expected, not {}",
+                      reward.clip_quantile);
+  std::vector<double> seconds;
+  for (const int64_t row : dataset.rows_of(Split::kTrain))
+    if (const double value = dataset.clicks().seconds[row]; std::isfinite(value))
+      seconds.push_back(value);
+  if (seconds.empty()) return reward;
+  std::sort(seconds.begin(), seconds.end());
+  const auto at = static_cast<size_t>(
+      std::ceil(reward.clip_quantile * static_cast<double>(seconds.size())) - 1);
+  reward.clip = seconds[at];
+  double sum = 0;
+  for (const double value : seconds) sum += std::min(value, reward.clip);
+  if (reward.normalise && sum > 0) reward.mean = sum / static_cast<double>(seconds.size());
+  return reward;
 }
 
 }  // namespace
@@ -163,6 +230,11 @@ void check_models(const TrainRecipe& recipe) {
 
 }  // namespace
 
+bool TrainRecipe::needs_catalogue() const {
+  return std::any_of(terms.begin(), terms.end(),
+                     [](const TermOptions& term) { return term.loss == "softmax"; });
+}
+
 bool TrainRecipe::has_student_terms() const {
   return std::any_of(terms.begin(), terms.end(),
                      [](const auto& term) { return term.on_student(); });
@@ -187,7 +259,7 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
     result.teacher = nullptr;
   for (const char* table :
-       {"terms", "optimizer", "train", "negatives", "beta", "distill", "target"})
+       {"terms", "optimizer", "train", "negatives", "beta", "distill", "target", "fusion", "reward"})
     fields.sub(table);
   fields.finish();
 
@@ -200,6 +272,8 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   OptimizerOptions::read(result.optimizer);
   result.loop = read_loop(recipe);
   result.beta = read_beta(recipe);
+  result.fusion = read_fusion(recipe);
+  result.reward = read_reward(recipe, dataset);
   result.terms = read_terms(recipe);
   apply_target(recipe, dataset, result.terms);
   check_models(result);
@@ -231,6 +305,7 @@ LoaderOptions validation_rows(const Dataset& dataset, const LoopOptions& loop) {
   LoaderOptions rows;
   rows.split = Split::kValid;
   rows.training = false;
+  rows.rows = loop.rows;
   rows.batch = loop.batch;
   rows.limit = loop.validation_limit;
   rows.negatives = protocol.negatives_per_click;

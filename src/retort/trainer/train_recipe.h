@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -11,15 +12,15 @@
 
 namespace retort {
 
-/// One of the summed losses. `on` names the logit that learns: student, teacher_click or
-/// teacher_read; `options` is the term's table as losses read it.
+/// One of the summed losses. `on` names the logit that learns (logit_names of loss/inputs.h);
+/// `options` is the term's table as losses read it.
 struct TermOptions {
   std::string name;  // "bce_teacher_read", for messages and metrics; unique in a recipe
   std::string loss;
   std::string on = "student";
   double weight = 1;
   Json options;
-  bool on_student() const { return on == "student"; }
+  bool on_student() const { return on.starts_with("student"); }
 };
 
 /// [train]
@@ -28,7 +29,8 @@ struct LoopOptions {
   Precision precision = Precision::kAuto;  // auto | fp32 | bf16: the arithmetic of dense layers
   int64_t epochs = 20;                     // at most; of each phase
   int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
-  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | loss
+  std::string rows = "clicks";             // clicks, with negatives | impressions
+  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | wrecall@K | loss
   int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
   int64_t validation_limit = 0;            // positives judged; 0 = all
   int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
@@ -39,6 +41,23 @@ struct LoopOptions {
 /// Whether steps on `device` compute dense layers in bf16: a processor that multiplies it natively
 /// by default, a GPU only where the recipe asks for it.
 bool trains_in_bf16(Precision precision, bool on_cpu);
+
+/// [reward]: w_dwm of a click = min(seconds, clip) / mean, so that it is 1 on average.
+/// Source: RRA sec. 4.3.1 ("calculated from the DWM value"); methods B2.
+struct RewardOptions {
+  double clip_quantile = 0.99;  // of the training clicks' known seconds; 1 = no clipping
+  bool normalise = true;        // false: the mean is 1 minute
+  double clip = std::numeric_limits<double>::infinity();  // seconds, from the dataset
+  double mean = 60;                                       // seconds of clipped training clicks
+};
+
+/// [fusion]: w of RRA eq. 8.
+struct FusionOptions {
+  double value = 0.5;           // where it is not chosen
+  bool on_validation = false;
+  std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+  std::string metric = "wrecall@100";  // recall@K | wrecall@K | ndcg@K | mrr
+};
 
 /// [beta]: popularity correction chosen on validation after training.
 struct BetaOptions {
@@ -55,9 +74,12 @@ struct TrainRecipe {
   LoopOptions loop;
   bool frozen = false;  // [distill] mode: the teacher is trained first, then frozen
   BetaOptions beta;
+  FusionOptions fusion;
+  RewardOptions reward;
 
   bool has_teacher() const { return !teacher.is_null(); }
   bool has_student_terms() const;
+  bool needs_catalogue() const;  // some loss compares with all items
 };
 
 /// Throws ConfigError naming the key. `dataset` gives the scale of the seconds for

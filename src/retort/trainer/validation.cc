@@ -53,19 +53,35 @@ CatalogueOptions catalogue_options(const Dataset& dataset, int64_t limit) {
   return options;
 }
 
-double mean_of_ranks(const CatalogueRanks& ranks, const std::string& metric) {
+/// Mean of the metric over the ranked events; wrecall@K weighs each by its seconds.
+double mean_of_ranks(const Dataset& dataset, const CatalogueRanks& ranks,
+                     const std::string& metric) {
   if (ranks.rank.empty())
     fail<DataError>(
         "validation: no read event to compute {} from; ingest with a longer "
         "split.valid, or choose by auc_click",
         metric);
-  const int32_t recall_k = metric_k(metric, "recall"), ndcg_k = metric_k(metric, "ndcg");
-  double sum = 0;
-  for (const int32_t rank : ranks.rank)
-    sum += recall_k > 0 ? recall_of_rank(rank, recall_k)
-           : ndcg_k > 0 ? ndcg_of_rank(rank, ndcg_k)
-                        : reciprocal_rank(rank);
-  return sum / static_cast<double>(ranks.rank.size());
+  const int32_t recall_k = metric_k(metric, "recall"), ndcg_k = metric_k(metric, "ndcg"),
+                weighted_k = metric_k(metric, "wrecall");
+  double sum = 0, weights = 0;
+  for (size_t i = 0; i < ranks.rank.size(); ++i) {
+    const int32_t rank = ranks.rank[i];
+    const double seconds = dataset.clicks().seconds[static_cast<size_t>(ranks.click[i])];
+    const double weight = weighted_k == 0 ? 1 : std::isnan(seconds) ? 0 : seconds;
+    weights += weight;
+    sum += weight * (recall_k > 0     ? recall_of_rank(rank, recall_k)
+                     : weighted_k > 0 ? recall_of_rank(rank, weighted_k)
+                     : ndcg_k > 0     ? ndcg_of_rank(rank, ndcg_k)
+                                      : reciprocal_rank(rank));
+  }
+  if (weights == 0)
+    fail<DataError>("validation: no seconds are known to compute {} from; choose by recall@{}",
+                    metric, weighted_k);
+  return sum / weights;
+}
+
+bool ranks_catalogue(const std::string& metric) {
+  return metric_k(metric, "recall") > 0 || metric_k(metric, "wrecall") > 0;
 }
 
 void add_weighted(LossValues& sum, const LossValues& values, double weight) {
@@ -100,10 +116,10 @@ Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
     if (!scored.teacher_click.empty())
       judgement.teacher->auc_click = split_of(scored.teacher_click, scored, "teacher").auc_click;
   }
-  if (metric_k(loop.metric, "recall") > 0 && learner.phase() != Phase::kTeacher) {
+  if (ranks_catalogue(loop.metric) && learner.phase() != Phase::kTeacher) {
     const TorchTowers towers(learner.shared_student(), dataset.schema(), learner.device());
     const CatalogueOptions options = catalogue_options(dataset, loop.validation_limit);
-    judgement.recall = mean_of_ranks(rank_catalogue(dataset, towers, options), loop.metric);
+    judgement.recall = mean_of_ranks(dataset, rank_catalogue(dataset, towers, options), loop.metric);
   }
   return judgement;
 }
@@ -117,9 +133,9 @@ double deciding_metric(const Judgement& judgement, const std::string& metric, Ph
   if (name == "loss") return judgement.losses.total;
   const AucSplit& split =
       phase == Phase::kTeacher ? judgement.teacher.value() : judgement.student.value();
-  const double value = metric_k(name, "recall") > 0 ? judgement.recall.value()
-                       : name == "auc_click"        ? split.auc_click
-                                                    : split.auc_read;
+  const double value = ranks_catalogue(name)   ? judgement.recall.value()
+                       : name == "auc_click" ? split.auc_click
+                                             : split.auc_read;
   if (std::isnan(value))
     fail<DataError>(
         "validation: its rows hold only one class, so that '{}' is not defined; choose "
@@ -140,6 +156,27 @@ Json to_json(const AucSplit& split) {
           {"omega", split.omega}};
 }
 
+FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateModel> student,
+                           torch::Device device, const FusionOptions& options, int64_t limit) {
+  const double before = student->spec().fusion;
+  const TorchTowers towers(student, dataset.schema(), device);
+  FusionChoice choice;
+  size_t best = 0;
+  const auto distance = [&](size_t i) { return std::abs(options.grid[i] - 0.5); };
+  for (size_t i = 0; i < options.grid.size(); ++i) {
+    student->set_fusion(options.grid[i]);
+    const CatalogueRanks ranks =
+        rank_catalogue(dataset, towers, catalogue_options(dataset, limit));
+    choice.values.push_back(mean_of_ranks(dataset, ranks, options.metric));
+    if (choice.values[i] > choice.values[best] ||
+        (choice.values[i] == choice.values[best] && distance(i) < distance(best)))
+      best = i;
+  }
+  student->set_fusion(before);
+  choice.fusion = options.grid[best];
+  return choice;
+}
+
 BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaOptions& options,
                        int64_t limit) {
   BetaChoice choice;
@@ -147,7 +184,7 @@ BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaO
       rank_catalogue(dataset, towers, catalogue_options(dataset, limit), options.grid);
   size_t best = 0;
   for (size_t i = 0; i < options.grid.size(); ++i) {
-    choice.values.push_back(mean_of_ranks(ranks[i], options.metric));
+    choice.values.push_back(mean_of_ranks(dataset, ranks[i], options.metric));
     const bool equal = choice.values[i] == choice.values[best];
     if (choice.values[i] > choice.values[best] || (equal && options.grid[i] < options.grid[best]))
       best = i;

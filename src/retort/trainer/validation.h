@@ -16,7 +16,7 @@ struct Judgement {
   LossValues losses;                // means over the rows
   std::optional<AucSplit> student;  // absent in the phase that trains the teacher alone
   std::optional<AucSplit> teacher;  // auc_read by the logit of pCTCVR, auc_click by that of pCTR
-  std::optional<double> recall;     // of reads, where the metric is recall@K
+  std::optional<double> recall;     // of reads, where the metric is recall@K or wrecall@K
 };
 
 /// Scores every row of `rows`; `between_batches` may throw to stop.
@@ -33,6 +33,15 @@ bool is_better(const std::string& metric, double value, double best);
 
 /// {"auc_read": .., "auc_click": .., ..}
 Json to_json(const AucSplit& split);
+
+/// The w of the grid (RRA eq. 8) with the best value of `options.metric` on the validation split;
+/// of equals the one nearest to 1/2, then the smaller. Leaves the model's own w as it was.
+struct FusionChoice {
+  double fusion = 0;
+  std::vector<double> values;  // [grid]
+};
+FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateModel> student,
+                           torch::Device device, const FusionOptions& options, int64_t limit);
 
 /// The beta of the grid with the best value of `options.metric` for reads of the validation
 /// split; the smallest of equals.

@@ -1,0 +1,80 @@
+#include "retort/loss/softmax.h"
+
+#include "retort/common/error.h"
+#include "retort/loss/inputs.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "softmax";
+
+NegativeSet read_set(Fields& fields) {
+  NegativeSet set;
+  fields.read("negatives", set.kind);
+  negative_set(set.kind);
+  fields.read("count", set.count);
+  fields.read("low", set.low);
+  fields.read("high", set.high);
+  fields.read("temperature", set.temperature);
+  if (set.count < 1)
+    fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name("count"), set.count);
+  if (set.low < 1 || set.high <= set.low)
+    fail<ConfigError>("{}, {}: ranks from 1, low below high, are expected, not {} and {}",
+                      fields.name("low"), fields.name("high"), set.low, set.high);
+  if (!(set.temperature > 0))
+    fail<ConfigError>("{}: a number above 0 is expected, not {}", fields.name("temperature"),
+                      set.temperature);
+  return set;
+}
+
+/// The rows that count, as CatalogueInputs of their own.
+CatalogueInputs of_rows(const CatalogueInputs& from, const torch::Tensor& rows) {
+  CatalogueInputs to = from;
+  to.targets = from.targets.index_select(0, rows);
+  return to;
+}
+
+}  // namespace
+
+torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, double unclicked,
+                           const NegativeSet& set) {
+  const CatalogueInputs& catalogue = inputs.catalogue;
+  const bool clicks = on == "student_click";
+  const torch::Tensor& users = clicks ? catalogue.users_click : catalogue.users_dwm;
+  if (!users.defined() || !catalogue.items.defined())
+    fail<ConfigError>("loss 'softmax' wants the vectors of '{}'; use student.kind = 'multi_task'",
+                      on);
+  const torch::Tensor like = users.select(1, 0);
+  const torch::Tensor y = label_of(inputs, "click", kName, like);
+  torch::Tensor counts = (catalogue.targets >= 0).to(like.scalar_type());
+  torch::Tensor weight;
+  if (clicks) {
+    weight = y + unclicked * (1 - y);
+  } else {
+    counts = counts * label_of(inputs, "known", kName, like);
+    weight = y * label_of(inputs, "reward", kName, like);
+  }
+  weight = weight * counts;
+  const torch::Tensor rows = weight.nonzero().squeeze(1);
+  if (rows.size(0) == 0) return users.sum() * 0;
+  const torch::Tensor loss =
+      negative_set(set.kind).loss(users.index_select(0, rows), of_rows(catalogue, rows), set);
+  return (loss * weight.index_select(0, rows)).sum() / counts.sum();
+}
+
+Loss make_softmax(const Json& term) {
+  std::string on = "student_click";
+  double unclicked = 0.5;
+  Fields fields = term_fields(term);
+  fields.read_choice("on", on, {"student_click", "student_dwm"});
+  fields.read("unclicked", unclicked);
+  const NegativeSet set = read_set(fields);
+  fields.finish();
+  if (!(unclicked >= 0 && unclicked <= 1))
+    fail<ConfigError>("{}: 0 to 1 is expected, not {}", fields.name("unclicked"), unclicked);
+  return [on, unclicked, set](const LossInputs& inputs) {
+    return softmax_loss(inputs, on, unclicked, set);
+  };
+}
+
+}  // namespace retort

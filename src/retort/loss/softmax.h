@@ -1,0 +1,23 @@
+// Multi-class classification of the shown item among the catalogue: RRA's retrieval losses.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "retort/loss/losses.h"
+#include "retort/loss/negative_sets.h"
+
+namespace retort {
+
+/// on = student_click: L = mean_i -w_i log softmax(s_click)^i, w = 1 for clicked rows, else
+/// `unclicked` (alpha): what was shown and not clicked is a weak positive.
+/// on = student_dwm: L = mean_i -y_i w_dwm log softmax(s_dwm)^i over the rows whose minutes are
+/// known. Rows whose item is no candidate do not count.
+/// Source: RRA eq. 3, 4; methods B5. Shapes: as CatalogueInputs; @return scalar
+torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, double unclicked,
+                           const NegativeSet& set);
+
+/// Options: on; unclicked (0.5); negatives = all | uniform | batch | batch_corrected | hard | mixed
+/// with count, low, high; temperature > 0.
+Loss make_softmax(const Json& term);
+
+}  // namespace retort

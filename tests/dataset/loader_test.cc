@@ -55,7 +55,7 @@ TEST_F(Loaders, ThePartsOfABatchAreItsRowsInOrder) {
       ASSERT_EQ(loader.rows(), whole.rows());
       const std::vector<Batch> own = epoch(loader, 1);
       for (size_t i = 0; i < own.size(); ++i) {
-        ASSERT_EQ(loader.rows_of(static_cast<int64_t>(i)), batches[i].rows());
+        ASSERT_EQ(loader.rows_of(1, static_cast<int64_t>(i)), batches[i].rows());
         ASSERT_EQ(own[i].items.rows, own[i].rows());
         ASSERT_EQ(own[i].users.rows * 4, own[i].rows());
         const auto append = [](auto& to, const auto& from) {

@@ -16,7 +16,8 @@ inline bool equal(const SideBatch& a, const SideBatch& b) {
 inline bool equal(const Batch& a, const Batch& b) {
   return equal(a.users, b.users) && equal(a.items, b.items) && equal(a.pairs, b.pairs) &&
          a.user_of_row == b.user_of_row && a.user == b.user && a.item == b.item &&
-         a.time == b.time && a.click == b.click && a.read == b.read && a.seconds == b.seconds;
+         a.time == b.time && a.click == b.click && a.read == b.read && a.seconds == b.seconds &&
+         a.known == b.known;
 }
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 #include "retort/common/error.h"
 #include "retort/common/rng.h"
@@ -124,6 +125,67 @@ void write_by_time(const TinyDataset& data, const fs::path& folder) {
   put(folder, "by_time.time", time);
 }
 
+/// Columns of a stream, its events sorted by (user, time) and else as they stand.
+void write_stream(const TinyDataset& data, const std::string& name, std::vector<TinyClick> events,
+                  const fs::path& folder) {
+  std::stable_sort(events.begin(), events.end(), [](const TinyClick& a, const TinyClick& b) {
+    return std::pair(a.user, a.time) < std::pair(b.user, b.time);
+  });
+  std::vector<int32_t> item;
+  std::vector<int64_t> time, begin(static_cast<size_t>(data.users) + 1, 0);
+  std::vector<float> seconds;
+  for (const TinyClick& event : events) {
+    item.push_back(event.item);
+    time.push_back(event.time);
+    seconds.push_back(event.seconds);
+    ++begin[static_cast<size_t>(event.user) + 1];
+  }
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  put(folder, "stream." + name + ".begin", begin);
+  put(folder, "stream." + name + ".item", item);
+  put(folder, "stream." + name + ".time", time);
+  put(folder, "stream." + name + ".seconds", seconds);
+}
+
+void write_shown(TinyDataset& data, const fs::path& folder) {
+  std::stable_sort(data.shown.begin(), data.shown.end(),
+                   [](const TinyShown& a, const TinyShown& b) {
+                     return std::tuple(a.time, a.request, a.position) <
+                            std::tuple(b.time, b.request, b.position);
+                   });
+  std::vector<int32_t> user, item, snapshot;
+  std::vector<int64_t> time, request, position, click;
+  std::vector<uint8_t> clicked, split;
+  std::vector<float> seconds, score_click, score_dwm;
+  for (const TinyShown& shown : data.shown) {
+    user.push_back(shown.user);
+    item.push_back(shown.item);
+    time.push_back(shown.time);
+    request.push_back(shown.request);
+    position.push_back(shown.position);
+    click.push_back(shown.click);
+    clicked.push_back(shown.click >= 0 ? 1 : 0);
+    split.push_back(static_cast<uint8_t>(shown.split));
+    seconds.push_back(shown.seconds);
+    score_click.push_back(shown.score_click);
+    score_dwm.push_back(shown.score_dwm);
+    snapshot.push_back(shown.snapshot);
+  }
+  put(folder, "impressions.user", user);
+  put(folder, "impressions.item", item);
+  put(folder, "impressions.time", time);
+  put(folder, "impressions.request", request);
+  put(folder, "impressions.position", position);
+  put(folder, "impressions.click", click);
+  put(folder, "impressions.clicked", clicked);
+  put(folder, "impressions.split", split);
+  put(folder, "impressions.seconds", seconds);
+  if (!data.logged_scores) return;
+  put(folder, "impressions.score_click", score_click);
+  put(folder, "impressions.score_dwm", score_dwm);
+  put(folder, "impressions.snapshot", snapshot);
+}
+
 Json write_vocabularies(TinyDataset& data, const fs::path& folder) {
   for (const FeatureSpec& spec : data.schema.features) {
     const bool user = spec.column == "user", item = spec.column == "item";
@@ -184,6 +246,9 @@ void TinyDataset::write(const fs::path& folder) {
   for (const auto& [stem, column] : ids) put(folder, stem + ".ids", column);
   for (const auto& [stem, column] : offsets) put(folder, stem + ".offsets", column);
   for (const auto& [stem, column] : values) put(folder, stem + ".values", column);
+  for (const auto& [name, events] : streams) write_stream(*this, name, events, folder);
+  if (!shown.empty()) write_shown(*this, folder);
+  if (!candidates.empty()) put(folder, "items.candidate", candidates);
   write_manifest(folder, {{"format", 1},
                           {"name", "tiny"},
                           {"schema", to_json(schema)},
@@ -191,6 +256,7 @@ void TinyDataset::write(const fs::path& folder) {
                           {"read_threshold", read_threshold},
                           {"split", {{"kind", "time"}}},
                           {"has_time", has_time},
+                          {"unclicked_seconds", unclicked_seconds},
                           {"vocabularies", known}});
 }
 

@@ -19,6 +19,17 @@ struct TinyClick {
   Split split = Split::kTrain;
 };
 
+/// A shown article.
+struct TinyShown {
+  int32_t user = 0, item = 0;
+  int64_t time = 0, request = 0, position = 0;
+  int64_t click = -1;  // position in `clicks` as sorted; -1 = not clicked
+  float seconds = std::numeric_limits<float>::quiet_NaN();
+  Split split = Split::kTrain;
+  float score_click = 0, score_dwm = 0;
+  int32_t snapshot = 0;
+};
+
 /// Users are named "u0", "u1", .., items "i0", "i1", ..; the feature whose column is "user" or
 /// "item" gets row 1 + index and the vocabulary of the keys (schema rows: 1 + count).
 struct TinyDataset {
@@ -36,6 +47,10 @@ struct TinyDataset {
   std::map<std::string, std::vector<float>> values;     // [rows * width]
   std::map<std::string, std::vector<std::string>> vocabularies;  // rows; [0] is ""
   std::map<std::string, std::vector<std::string>> attributes;    // items.attr.NAME, [items]
+  std::map<std::string, std::vector<TinyClick>> streams;  // events, their split unused; any order
+  std::vector<TinyShown> shown;                           // impressions, sorted when written
+  bool unclicked_seconds = false, logged_scores = false;  // of `shown`
+  std::vector<uint8_t> candidates;                        // [items] or empty: all
 
   /// Sorts `clicks` (and the columns aligned with them) as they will be written.
   void sort();

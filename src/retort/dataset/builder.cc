@@ -15,6 +15,7 @@
 #include "retort/dataset/builder_features.h"
 #include "retort/dataset/builder_features_store.h"
 #include "retort/dataset/builder_fit.h"
+#include "retort/dataset/builder_streams.h"
 #include "retort/dataset/builder_tables.h"
 #include "retort/dataset/builder_timeline.h"
 
@@ -35,6 +36,15 @@ Json to_json(const SplitMade& made) {
   if (made.test_from) json["test_from"] = *made.test_from;
   json["excludes"] = made.excludes;
   json["cannot_exclude"] = made.cannot_exclude;
+  return json;
+}
+
+Json to_json(const AttributionOptions& options, const AttributionMade& made) {
+  Json json{{"days", options.days},   {"censor", options.censor},
+            {"cut", options.cut},     {"log_end", made.log_end},
+            {"rows", made.rows},      {"discoveries", made.discoveries},
+            {"unknown", made.unknown}};
+  if (made.moments) json["cut_at"] = made.moments->test_from;
   return json;
 }
 
@@ -80,7 +90,18 @@ class Builder {
     tables_.push_back(read_entity_table(*db_, recipe_, Side::kItem, from_));
     for (const EntityTable& table : tables_)
       if (!table.rejected.empty()) result_.table_rejected[table.name] = table.rejected;
-    events_ = map_events(*db_, recipe_.events, recipe_.context, from_, recipe_.max_rejected);
+    if (recipe_.attribution) {
+      const AttributionMade made =
+          attribute(*db_, *recipe_.attribution, recipe_.split, from_, recipe_.max_rejected);
+      moments_ = made.moments;
+      result_.attribution = to_json(*recipe_.attribution, made);
+    }
+    StreamReader streams(*db_, recipe_.streams, from_);
+    events_ = map_events(*db_, recipe_.events, recipe_.context, from_, recipe_.max_rejected,
+                         streams.whole());
+    if (recipe_.attribution) db_->run("DROP TABLE attributed");
+    const std::vector<EventCounts> counts = streams.read(events_.whole, recipe_.max_rejected);
+    for (size_t i = 0; i < counts.size(); ++i) result_.streams[recipe_.streams[i].name] = counts[i];
     result_.rows_read = events_.counts.rows_read;
     result_.kept = events_.counts.kept;
     result_.rejected = events_.counts.rejected;
@@ -93,12 +114,12 @@ class Builder {
   }
 
   void make_clicks() {
-    for (const EntityTable& table : tables_) number_entities(*db_, table);
+    for (const EntityTable& table : tables_) number_entities(*db_, table, recipe_.streams);
     result_.users = count(*db_, "users");
     result_.items = count(*db_, "items");
     order_clicks(*db_, recipe_, events_);
     if (!events_.has_impressions) db_->run("DROP TABLE events");
-    split_ = split_clicks(*db_, recipe_.split, events_);
+    split_ = split_clicks(*db_, recipe_.split, events_, moments_);
     result_.split = to_json(split_);
     result_.clicks = count(*db_, "clicks");
     if (!db_->query_integer("SELECT 1 FROM clicks WHERE split = 0 LIMIT 1"))
@@ -115,8 +136,16 @@ class Builder {
     const TrainingClicks trained = write_clicks(*db_, folder(), events_.has_requests, result_);
     std::vector<std::future<void>> orders = begin_orders();
     for (const EntityTable& table : tables_) write_entities(*db_, table, folder());
+    for (const StreamSource& stream : recipe_.streams)
+      write_stream(*db_, stream, result_.users, folder());
     if (events_.has_impressions) {
-      write_impressions(*db_, folder(), split_, events_, result_);
+      unclicked_seconds_ =
+          recipe_.attribution ||
+          db_->query_integer(
+                 "SELECT 1 FROM events WHERE NOT rejected AND NOT clicked AND seconds IS NOT NULL "
+                 "LIMIT 1")
+              .has_value();
+      write_impressions(*db_, folder(), split_, events_, recipe_.scores, result_);
       db_->run("DROP TABLE events");
     }
     vocabularies_ = write_vocabularies(*db_, recipe_, trained, folder());
@@ -215,6 +244,9 @@ class Builder {
               {"counts", retort::to_json(result_)},
               {"recipe", given_}};
     if (result_.read_threshold) json["read_threshold"] = *result_.read_threshold;
+    if (unclicked_seconds_) json["unclicked_seconds"] = true;
+    if (recipe_.attribution) json["attribution"] = result_.attribution;
+    json["counts"].erase("attribution");
     json["counts"].erase("dataset");
     json["counts"].erase("seconds");
     return json;
@@ -228,7 +260,9 @@ class Builder {
   std::unique_ptr<DuckDb> db_;
   std::vector<EntityTable> tables_;
   Events events_;
+  std::optional<SplitMoments> moments_;  // of the split, where the attribution has fixed them
   SplitMade split_;
+  bool unclicked_seconds_ = false;
   VocabularySizes vocabularies_;
   IngestResult result_;
   std::future<void> closing_;
@@ -241,6 +275,13 @@ IngestResult ingest(const Json& recipe, const IngestOptions& options) {
   return Builder(recipe, options).build();
 }
 
+std::string attribution_sql(const Json& recipe) {
+  const DataRecipe read = read_data_recipe(recipe);
+  if (!read.attribution)
+    fail<ConfigError>("the recipe has no table [attribution], so there is no SQL of it");
+  return attribution_text(*read.attribution);
+}
+
 Json to_json(const IngestResult& result) {
   Json json{{"rows_read", result.rows_read}, {"kept", result.kept},
             {"rejected", Json::object()},    {"dataset", result.dataset.string()},
@@ -251,6 +292,10 @@ Json to_json(const IngestResult& result) {
             {"split", result.split},         {"seconds", result.seconds}};
   for (const auto& [reason, count] : result.rejected) json["rejected"][reason] = count;
   if (!result.table_rejected.empty()) json["table_rejected"] = result.table_rejected;
+  for (const auto& [name, counts] : result.streams)
+    json["streams"][name] = {
+        {"rows_read", counts.rows_read}, {"kept", counts.kept}, {"rejected", counts.rejected}};
+  if (!result.attribution.is_null()) json["attribution"] = result.attribution;
   if (result.read_threshold) json["read_threshold"] = *result.read_threshold;
   return json;
 }
@@ -268,8 +313,21 @@ std::string describe(const IngestResult& result) {
   if (!result.rejected.empty()) text += fmt::format(" ({})", list(result.rejected));
   for (const auto& [table, rejected] : result.table_rejected)
     text += fmt::format("\n  rejected rows of [{}]: {}", table, list(rejected));
-  if (!result.rejected.empty() || !result.table_rejected.empty())
-    text += "\n  each is listed in rejects.parquet";
+  bool rejects = !result.rejected.empty() || !result.table_rejected.empty();
+  for (const auto& [name, counts] : result.streams) {
+    text += fmt::format("\n  stream {}: {} events", name, with_thousands(counts.kept));
+    if (!counts.rejected.empty()) text += fmt::format(", rejected {}", list(counts.rejected));
+    rejects = rejects || !counts.rejected.empty();
+  }
+  if (!result.attribution.is_null())
+    text += fmt::format(
+        "\n  attribution over {} days: {} impressions, {} discoveries, {} without "
+        "seconds",
+        result.attribution.at("days").get<int64_t>(),
+        with_thousands(result.attribution.at("rows").get<int64_t>()),
+        with_thousands(result.attribution.at("discoveries").get<int64_t>()),
+        with_thousands(result.attribution.at("unknown").get<int64_t>()));
+  if (rejects) text += "\n  each is listed in rejects.parquet";
   text += fmt::format("\n  {} users, {} items, {} clicks ({})", with_thousands(result.users),
                       with_thousands(result.items), with_thousands(result.clicks),
                       list(result.clicks_of_split));

@@ -9,6 +9,7 @@
 
 #include "retort/common/file.h"
 #include "retort/common/json.h"
+#include "retort/log/events.h"
 
 namespace retort {
 
@@ -25,18 +26,25 @@ struct IngestResult {
   std::map<std::string, int64_t> rejected;  // by reason
   /// Rows of the feature tables "users" and "items" that were left out, by reason.
   std::map<std::string, std::map<std::string, int64_t>> table_rejected;
+  /// Of each stream, by name: as for the events.
+  std::map<std::string, EventCounts> streams;
   int64_t users = 0, items = 0, clicks = 0, impressions = 0;
   std::map<std::string, int64_t> clicks_of_split;  // train, valid, test, history
   std::string read_rule;                           // "none", "median", "seconds"
   std::optional<double> read_threshold;            // nullopt for "none"
   int64_t reads = 0;
-  Json split;  // as in the manifest: kind, valid_from, test_from, excludes, cannot_exclude
+  Json split;        // as in the manifest: kind, valid_from, test_from, excludes, cannot_exclude
+  Json attribution;  // as in the manifest; null without one
   double seconds = 0;
 };
 
 /// Throws ConfigError on a wrong recipe, DataError on bad data or too many rejects, IoError,
 /// Interrupted; then no dataset folder exists.
 IngestResult ingest(const Json& recipe, const IngestOptions& options);
+
+/// The SQL of the recipe's [attribution], to read or to run elsewhere. Throws ConfigError on a
+/// wrong recipe or one without it.
+std::string attribution_sql(const Json& recipe);
 
 /// {"rows_read", "kept", "rejected": {REASON: n}, ...}
 Json to_json(const IngestResult& result);

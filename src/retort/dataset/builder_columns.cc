@@ -13,7 +13,7 @@ namespace {
 
 constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 
-float seconds_of(const ResultChunk& chunk, int column, int64_t row) {
+float float_of(const ResultChunk& chunk, int column, int64_t row) {
   return chunk.is_null(column, row) ? kUnknown : static_cast<float>(chunk.number(column, row));
 }
 
@@ -82,7 +82,8 @@ void order_clicks(DuckDb& db, const DataRecipe& recipe, const Events& events) {
   if (events.has_splits) columns += ", e.split AS fixed";
   if (events.has_requests) columns += fmt::format(", {} AS request", number_requests(db, events));
   if (events.has_impressions) columns += ", e.rowid AS ordinal";
-  for (size_t i = 0; i < recipe.context.size(); ++i) columns += fmt::format(", e.c{0} AS c{0}", i);
+  const int context = recipe.scores >= 0 ? recipe.scores : static_cast<int>(recipe.context.size());
+  for (int i = 0; i < context; ++i) columns += fmt::format(", e.c{0} AS c{0}", i);
   Progress progress("sort clicks", 100, "%");
   db.run(fmt::format("CREATE TABLE ordered AS {} WHERE NOT e.rejected{} ORDER BY u.id, e.time, "
                      "e.rowid",
@@ -134,7 +135,7 @@ TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_request
     for (size_t row = 0; row < users.size(); ++row) {
       const int32_t user = users[row], item = items[row];
       const int64_t time = times[row];
-      const float seconds = seconds_of(chunk, 4, static_cast<int64_t>(row));
+      const float seconds = float_of(chunk, 4, static_cast<int64_t>(row));
       const bool read = is_read(seconds, result.read_threshold);
       check(positions[row] == position && user >= last_user &&
                 (user > last_user || time >= last_time || position == 0),
@@ -201,6 +202,17 @@ struct ImpressionWriters {
         clicked(folder, "impressions.clicked"),
         split(folder, "impressions.split"),
         seconds(folder, "impressions.seconds") {}
+  /// What a live model gave the rows; only in logs that have it.
+  struct Scores {
+    ColumnWriter<float> click, dwm;
+    ColumnWriter<int32_t> snapshot;
+    explicit Scores(const fs::path& folder)
+        : click(folder, "impressions.score_click"),
+          dwm(folder, "impressions.score_dwm"),
+          snapshot(folder, "impressions.snapshot") {}
+  };
+  std::optional<Scores> scores;
+
   void push(const ResultChunk& chunk, int64_t row) {
     user.push(static_cast<int32_t>(chunk.integer(0, row)));
     item.push(static_cast<int32_t>(chunk.integer(1, row)));
@@ -209,8 +221,13 @@ struct ImpressionWriters {
     position.push(chunk.integer(4, row));
     clicked.push(chunk.boolean(5, row) ? 1 : 0);
     click.push(chunk.integer(6, row));
-    seconds.push(seconds_of(chunk, 7, row));
+    seconds.push(float_of(chunk, 7, row));
     split.push(static_cast<uint8_t>(chunk.integer(8, row)));
+    if (!scores) return;
+    scores->click.push(float_of(chunk, 10, row));
+    scores->dwm.push(float_of(chunk, 11, row));
+    scores->snapshot.push(chunk.is_null(12, row) ? -1
+                                                 : static_cast<int32_t>(chunk.number(12, row)));
   }
   void close() {
     request.close();
@@ -222,13 +239,17 @@ struct ImpressionWriters {
     clicked.close();
     split.close();
     seconds.close();
+    if (!scores) return;
+    scores->click.close();
+    scores->dwm.close();
+    scores->snapshot.close();
   }
 };
 
 }  // namespace
 
 void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
-                       const Events& events, IngestResult& result) {
+                       const Events& events, int scores, IngestResult& result) {
   const char* moment = events.has_time ? "time" : "ordinal";
   db.run(
       fmt::format("CREATE TABLE moments AS SELECT \"user\" AS u, min({0}) FILTER (split = 2) AS "
@@ -237,16 +258,18 @@ void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& spli
   const std::string request = has_requests_table(db)
                                   ? "coalesce(q.number, -1)"
                                   : "coalesce(TRY_CAST(e.request AS BIGINT), -1)";
-  const std::string columns = fmt::format(
+  std::string columns = fmt::format(
       "u.id AS \"user\", i.id AS item, e.time, {} AS request, e.position, e.clicked, coalesce("
       "c.position, -1) AS click, e.seconds, CAST(coalesce(c.split, {}, {}) AS UTINYINT) AS "
       "split, e.rowid AS ordinal",
       request, events.has_splits ? "e.split" : "NULL", shown_split(split, events.has_time));
+  for (int i = scores; scores >= 0 && i < scores + 3; ++i) columns += fmt::format(", e.c{}", i);
   const std::string sql =
       numbered_events(db, columns) +
       " LEFT JOIN (SELECT ordinal, position, split FROM clicks) c ON c.ordinal = e.rowid LEFT JOIN "
       "moments b ON b.u = u.id WHERE NOT e.rejected";
   ImpressionWriters out(folder);
+  if (scores >= 0) out.scores.emplace(folder);
   Progress progress("write impressions", result.kept, "rows");
   db.query("SELECT * FROM (" + sql + ") ORDER BY time, request, position, ordinal",
            [&](const ResultChunk& chunk) {

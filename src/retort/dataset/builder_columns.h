@@ -30,8 +30,9 @@ struct TrainingClicks {
 TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_requests,
                             IngestResult& result);
 
-/// Writes impressions.*: every good event of a log with shown articles.
+/// Writes impressions.*: every good event of a log with shown articles. `scores`: where the logged
+/// scores (click, dwm, snapshot) stand among the events' columns c0.., -1 without them.
 void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
-                       const Events& events, IngestResult& result);
+                       const Events& events, int scores, IngestResult& result);
 
 }  // namespace retort

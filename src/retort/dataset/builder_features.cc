@@ -10,6 +10,7 @@ namespace retort {
 namespace {
 
 constexpr int64_t kHourRows = 25, kWeekdayRows = 8, kSecondsRows = 16, kAgeRows = 32;
+constexpr int64_t kSumRows = 24, kCountRows = 16;  // of an item's events together
 
 /// Reads one entry; every function reads the keys of one concern.
 class EntryReader {
@@ -92,6 +93,12 @@ class EntryReader {
     spec().source = FeatureSource::kCross;
     spec().of = of;
     if (spec().side != Side::kPair) wrong("side", "an interaction is of the side \"pair\"");
+    fields_.read("stream", spec().stream);
+    fields_.read("last", spec().last);
+    if (spec().last < 0) wrong("last", "write 0 (the default) or more events");
+    std::string statistic = "count";
+    fields_.read_choice("statistic", statistic, {"count", "seconds", "age"});
+    if (statistic != "count") spec().statistic = statistic;
   }
 
   void read_column() {
@@ -109,6 +116,9 @@ class EntryReader {
     if (spec().kind == FeatureKind::kBag) fields_.read("separator", entry_.separator);
     if (spec().kind == FeatureKind::kDense) fields_.read("width", spec().width);
     if (spec().width < 1) wrong("width", "write 1 or more");
+    fields_.read("hidden", spec().hidden);
+    if (spec().hidden && (spec().side != Side::kItem || from != "table"))
+      wrong("hidden", "only attributes of items are stored for other features alone");
   }
 
   void read_transform() {
@@ -142,18 +152,25 @@ class EntryReader {
 
   void read_sequence() {
     fields_.read("of", spec().of);
+    fields_.read("stream", spec().stream);
     fields_.read("last", spec().last);
+    fields_.read("distinct", spec().distinct);
     if (spec().of.empty()) wrong("of", "is missing: the item feature whose ids are listed");
     if (spec().last < 1 || spec().last > 100) wrong("last", "write 1 to 100 clicks");
     std::vector<std::string> with;
     fields_.read("with", with);
     for (const std::string& side_information : with) {
-      if (side_information != "seconds" && side_information != "age")
-        wrong("with", "'" + side_information + "' is none of: seconds, age");
+      if (side_information != "seconds" && side_information != "age" && side_information != "count")
+        wrong("with", "'" + side_information + "' is none of: seconds, age, count");
+      if (side_information == "count" && !spec().distinct)
+        wrong("with", "a count of an item's events needs distinct = true");
       FeatureSpec side = spec();
       side.name += '.' + side_information;
       side.with = side_information;
-      side.rows = side_information == "seconds" ? kSecondsRows : kAgeRows;
+      side.rows = side_information == "age"     ? kAgeRows
+                  : side_information == "count" ? kCountRows
+                  : spec().distinct             ? kSumRows
+                                                : kSecondsRows;
       entry_.specs.push_back(side);
     }
   }
@@ -169,7 +186,8 @@ class EntryReader {
     fields_.read("vocabulary", spec().vocabulary);
     fields_.read("min_count", entry_.min_count);
     fields_.read("hash", entry_.hash);
-    if (entry_.min_count < 1) wrong("min_count", "write 1 or more training rows");
+    if (entry_.min_count < 0 || (entry_.min_count == 0 && spec().source == FeatureSource::kContext))
+      wrong("min_count", "write 1 or more training rows, or 0 for all texts of a table");
     if (entry_.hash != 0 && entry_.hash < 2) wrong("hash", "write 2 rows or more");
   }
 

@@ -29,8 +29,8 @@ std::string counted_texts(const FeatureEntry& entry) {
   if (spec.source == FeatureSource::kContext)
     return fmt::format("SELECT {} AS text, 1 AS n FROM clicks WHERE split = 0", text);
   return fmt::format(
-      "SELECT {} AS text, n FROM {} e JOIN {}_trained t ON t.rowid = e.id WHERE n > 0", text,
-      table_of(spec.side), table_of(spec.side));
+      "SELECT {} AS text, n FROM {} e JOIN {}_trained t ON t.rowid = e.id WHERE n >= {}", text,
+      table_of(spec.side), table_of(spec.side), entry.min_count > 0 ? 1 : 0);
 }
 
 int64_t write_vocabulary(DuckDb& db, const std::string& name, const std::string& texts,

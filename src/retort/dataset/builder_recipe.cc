@@ -60,7 +60,7 @@ void require(bool holds, const std::string& key, const std::string& why) {
   if (!holds) fail<ConfigError>("{}: {}", key, why);
 }
 
-Protocol read_protocol(const Json& recipe) {
+Protocol read_protocol(const Json& recipe, std::string& candidates) {
   Protocol protocol;
   Fields negatives(recipe, "negatives");
   negatives.read("per_click", protocol.negatives_per_click);
@@ -81,11 +81,89 @@ Protocol read_protocol(const Json& recipe) {
   evaluate.read_duration("alive", protocol.alive_window);
   evaluate.read_duration("refresh", protocol.refresh);
   evaluate.read("exclude_seen", protocol.exclude_seen);
+  evaluate.read("exclude_streams", protocol.exclude_streams);
+  evaluate.read("candidates", candidates);
   evaluate.read("recall_at", protocol.recall_at);
   evaluate.finish();
   for (const int32_t k : protocol.recall_at)
     require(k > 0, evaluate.name("recall_at"), "write numbers of 1 or more");
+  require(protocol.exclude_streams.empty() || protocol.exclude_seen,
+          evaluate.name("exclude_streams"), "goes with exclude_seen = true");
   return protocol;
+}
+
+const StreamSource* find_stream(const DataRecipe& recipe, const std::string& name) {
+  for (const StreamSource& stream : recipe.streams)
+    if (stream.name == name) return &stream;
+  return nullptr;
+}
+
+std::string stream_names(const DataRecipe& recipe) {
+  std::string names;
+  for (const StreamSource& stream : recipe.streams)
+    names += (names.empty() ? "" : ", ") + stream.name;
+  return names.empty() ? "none" : names;
+}
+
+/// Streams that are named must be there, and tell of seconds where these are summed.
+void check_streams(const DataRecipe& recipe) {
+  const auto find = [&](const std::string& name, const std::string& key) {
+    const StreamSource* stream = find_stream(recipe, name);
+    require(stream != nullptr, key,
+            fmt::format("there is no stream '{}'; there are: {}", name, stream_names(recipe)));
+    return stream;
+  };
+  require(recipe.streams.empty() || !recipe.events.front().time.empty(), "recipe key 'streams'",
+          "the log has no time, hence no past of a moment; give [[events]] a time");
+  for (const std::string& name : recipe.protocol.exclude_streams)
+    find(name, "recipe key 'evaluate.exclude_streams'");
+  for (const FeatureEntry& entry : recipe.features)
+    for (const FeatureSpec& spec : entry.specs) {
+      if (spec.stream.empty()) continue;
+      const std::string key = "recipe key 'features." + spec.name + ".stream'";
+      const bool seconds = spec.with == "seconds" || spec.statistic == "seconds";
+      require(!find(spec.stream, key)->events.seconds.empty() || !seconds, key,
+              "the stream '" + spec.stream + "' gives no seconds");
+    }
+}
+
+/// The three columns of a logged model's scores are read as those that features take from events.
+void add_scores(DataRecipe& recipe) {
+  const EventSource* first = nullptr;
+  for (const EventSource& source : recipe.events) {
+    if (!source.scored()) continue;
+    if (first == nullptr) first = &source;
+    require(source.score_click == first->score_click && source.score_dwm == first->score_dwm &&
+                source.snapshot == first->snapshot,
+            "recipe key 'events.scores'",
+            "give it alike in every [[events]] entry that has scores");
+  }
+  if (first == nullptr) return;
+  recipe.scores = static_cast<int>(recipe.context.size());
+  for (const auto& [name, expression] :
+       {std::pair("click", first->score_click), std::pair("dwm", first->score_dwm),
+        std::pair("snapshot", first->snapshot)}) {
+    ContextColumn column;
+    column.feature = column.key = std::string("events.scores.") + name;
+    column.expression = expression;
+    column.kind = ContextColumn::Kind::kNumber;
+    recipe.context.push_back(column);
+  }
+}
+
+/// Events from the attribution have the columns that it makes.
+void read_attributed(const Json& json, DataRecipe& recipe) {
+  recipe.attribution = read_attribution(json, recipe.split);
+  bool used = false;
+  for (EventSource& source : recipe.events) {
+    if (source.source.table.empty()) continue;
+    used = true;
+    if (source.clicked.empty()) source.clicked = "clicked";
+    if (source.seconds.empty()) source.seconds = "seconds";
+  }
+  require(used == recipe.attribution.has_value(), "recipe key 'attribution'",
+          used ? "[[events]] from = \"attribution\" needs this table"
+               : "no [[events]] entry says from = \"attribution\"");
 }
 
 /// Attributes need their table, times need moments.
@@ -115,24 +193,30 @@ DataRecipe read_data_recipe(const Json& recipe) {
   DataRecipe out;
   Fields root(recipe, "");
   root.read("name", out.name);
-  for (const char* table : {"world", "events", "users", "items", "read", "split", "ingest",
-                            "negatives", "evaluate", "features"})
+  for (const char* table : {"world", "events", "attribution", "streams", "users", "items", "read",
+                            "split", "ingest", "negatives", "evaluate", "features"})
     root.sub(table);
   root.finish();
   out.events = read_event_sources(recipe);
   out.users = read_table(recipe, "users");
   out.items = read_table(recipe, "items");
-  read_rule(recipe, out);
   out.split = read_split_options(recipe, out.events);
+  read_attributed(recipe, out);
+  out.streams = read_stream_sources(recipe);
+  read_rule(recipe, out);
   read_ingest(recipe, out);
-  out.protocol = read_protocol(recipe);
+  out.protocol = read_protocol(recipe, out.candidates);
+  require(out.candidates.empty() || out.items, "recipe key 'evaluate.candidates'",
+          "a condition over the table [items], which the recipe lacks");
   out.features = read_features(recipe);
   for (FeatureEntry& entry : out.features) {
     if (entry.spec().source != FeatureSource::kContext) continue;
     entry.column = static_cast<int>(out.context.size());
     out.context.push_back(entry.typed_column());
   }
+  add_scores(out);
   check_against_log(out);
+  check_streams(out);
   return out;
 }
 

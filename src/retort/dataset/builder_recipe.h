@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "retort/dataset/dataset.h"
+#include "retort/log/attribution.h"
 #include "retort/log/events.h"
 #include "retort/log/split.h"
+#include "retort/log/streams.h"
 
 namespace retort {
 
@@ -16,9 +18,9 @@ namespace retort {
 struct FeatureEntry {
   std::vector<FeatureSpec> specs;
   std::string separator = " ";
-  int64_t min_count = 1;
-  int64_t hash = 0;     // rows; 0 = a vocabulary
-  int32_t buckets = 0;  // > 0: boundaries are quantiles of the training rows
+  int64_t min_count = 1;  // 0: every text of the side's table, in training rows or not
+  int64_t hash = 0;       // rows; 0 = a vocabulary
+  int32_t buckets = 0;    // > 0: boundaries are quantiles of the training rows
   /// attribute and context: which column of which table holds it; context: index into `context`.
   std::string expression;
   int column = -1;
@@ -49,6 +51,8 @@ struct TableOptions {
 struct DataRecipe {
   std::string name;
   std::vector<EventSource> events;
+  std::optional<AttributionOptions> attribution;
+  std::vector<StreamSource> streams;
   std::optional<TableOptions> users, items;
   std::string read_rule = "median";  // none | median | seconds
   double read_threshold = 0;         // read_rule "seconds"
@@ -56,8 +60,10 @@ struct DataRecipe {
   double max_rejected = 0.01;
   std::string memory = "2GB";
   Protocol protocol;
+  std::string candidates;  // SQL condition over the items table; "" = all items
   std::vector<FeatureEntry> features;
   std::vector<ContextColumn> context;
+  int scores = -1;  // place in `context` of the logged scores: click, dwm, snapshot; -1 = none
 };
 
 /// Throws ConfigError naming key, value and remedy.

@@ -131,6 +131,21 @@ void write_filter(DuckDb& db, const EntityTable& table, size_t index, const fs::
   writer.close();
 }
 
+void write_candidates(DuckDb& db, const fs::path& folder) {
+  ColumnWriter<uint8_t> writer(folder, "items.candidate");
+  int64_t candidates = 0;
+  db.query("SELECT coalesce(is_candidate, false) FROM items ORDER BY id",
+           [&](const ResultChunk& chunk) {
+             for (int64_t row = 0; row < chunk.rows(); ++row) {
+               writer.push(chunk.boolean(0, row) ? 1 : 0);
+               candidates += chunk.boolean(0, row) ? 1 : 0;
+             }
+           });
+  writer.close();
+  if (candidates == 0)
+    fail<DataError>("recipe key 'evaluate.candidates': no row of the table [items] meets it");
+}
+
 }  // namespace
 
 EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const fs::path& from) {
@@ -147,6 +162,14 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
   if (table.published) {
     const Expression raw = resolve(db, scan, options->published, "items.published");
     selection.add(moment_sql(raw.sql, raw.type, "items.published"), "published");
+  }
+  table.candidates = side == Side::kItem && !recipe.candidates.empty();
+  if (table.candidates) {
+    const Expression condition = resolve(db, scan, recipe.candidates, "evaluate.candidates");
+    if (condition.type != "BOOLEAN")
+      fail<ConfigError>("recipe key 'evaluate.candidates': '{}' is of type {}, not a condition",
+                        recipe.candidates, condition.type);
+    selection.add("coalesce(" + condition.sql + ", false)", "is_candidate");
   }
   const std::string raw = table.name + "_table";
   db.run(
@@ -166,16 +189,20 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
   return table;
 }
 
-void number_entities(DuckDb& db, const EntityTable& table) {
+void number_entities(DuckDb& db, const EntityTable& table,
+                     const std::vector<StreamSource>& streams) {
   const std::string field = table.name == "users" ? "\"user\"" : "item";
+  std::string logged = fmt::format("SELECT {} AS logged FROM events WHERE NOT rejected", field);
+  for (const StreamSource& stream : streams)
+    logged += fmt::format(" UNION ALL SELECT {} AS logged FROM {} WHERE NOT rejected", field,
+                          sql_name(stream.table()));
   const bool has_table =
       db.query_integer(
             fmt::format("SELECT 1 FROM duckdb_tables() WHERE table_name = '{}_table'", table.name))
           .has_value();
   std::string rows = fmt::format(
-      "SELECT CAST(logged AS VARCHAR) AS key, logged FROM (SELECT DISTINCT {} AS logged FROM "
-      "events WHERE NOT rejected)",
-      field);
+      "SELECT CAST(logged AS VARCHAR) AS key, logged FROM (SELECT DISTINCT logged FROM ({}))",
+      logged);
   if (has_table)
     rows = fmt::format(
         "SELECT coalesce(e.key, t.key) AS key, e.logged, t.* EXCLUDE (key, file, row, reason, "
@@ -198,6 +225,7 @@ void write_entities(DuckDb& db, const EntityTable& table, const fs::path& folder
   EntityTable typed = table;
   find_numbers(db, typed);
   for (size_t i = 0; i < typed.filters.size(); ++i) write_filter(db, typed, i, folder);
+  if (table.candidates) write_candidates(db, folder);
   if (!table.published) return;
   ColumnWriter<int64_t> published(folder, "items.published");
   db.query("SELECT published FROM items ORDER BY id", [&](const ResultChunk& chunk) {

@@ -15,7 +15,8 @@ struct EntityTable {
   std::string name;                  // "users" or "items"
   std::vector<std::string> filters;  // columns of the items table kept as f0, f1, ..
   std::vector<bool> filter_is_number;
-  bool published = false;  // column `published`, microseconds or NULL
+  bool published = false;   // column `published`, microseconds or NULL
+  bool candidates = false;  // column `is_candidate`
   std::map<std::string, int64_t> rejected;
 };
 
@@ -25,10 +26,13 @@ struct EntityTable {
 EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const fs::path& from);
 
 /// Numbers all entities: users(id, key, logged, ..) and items(id, key, logged, ..), ids by key;
-/// `logged` is the key as the table `events` has it, NULL where it does not occur there.
-void number_entities(DuckDb& db, const EntityTable& table);
+/// `logged` is the key as the table `events` and the tables of streams have it, NULL where it does
+/// not occur there.
+void number_entities(DuckDb& db, const EntityTable& table,
+                     const std::vector<StreamSource>& streams);
 
-/// Writes SIDE.key, items.published and items.attr.*.
+/// Writes SIDE.key, items.published, items.candidate and items.attr.*. Throws DataError if no item
+/// is a candidate.
 void write_entities(DuckDb& db, const EntityTable& table, const fs::path& folder);
 
 }  // namespace retort

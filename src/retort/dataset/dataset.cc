@@ -50,6 +50,9 @@ Dataset::Dataset(const fs::path& folder, bool deep)
   user_keys_ = StringIndex(columns_.strings("users.key"));
   item_keys_ = StringIndex(columns_.strings("items.key"));
   open_clicks();
+  open_impressions();
+  open_streams();
+  open_candidates();
   open_timelines();
   open_vocabularies();
 }
@@ -103,6 +106,65 @@ void Dataset::open_clicks() {
                       folder_.string(), row, clicks_.user[at], clicks_.item[at], split);
     split_rows_[split].push_back(row);
   }
+}
+
+void Dataset::open_impressions() {
+  if (!columns_.has("impressions.item")) return;
+  Impressions& shown = impressions_;
+  shown.item = columns_.get<int32_t>("impressions.item");
+  const int64_t count = shown.size();
+  shown.user = column<int32_t>("impressions.user", count);
+  shown.request = column<int64_t>("impressions.request", count);
+  shown.time = column<int64_t>("impressions.time", count);
+  shown.position = column<int64_t>("impressions.position", count);
+  shown.click = column<int64_t>("impressions.click", count);
+  shown.clicked = column<uint8_t>("impressions.clicked", count);
+  shown.split = column<uint8_t>("impressions.split", count);
+  shown.seconds = column<float>("impressions.seconds", count);
+  if (columns_.has("impressions.snapshot")) {
+    shown.score_click = column<float>("impressions.score_click", count);
+    shown.score_dwm = column<float>("impressions.score_dwm", count);
+    shown.snapshot = column<int32_t>("impressions.snapshot", count);
+  }
+  const auto flag = manifest_.find("unclicked_seconds");
+  shown.unclicked_seconds = flag != manifest_.end() && flag->is_boolean() && flag->get<bool>();
+  for (int64_t row = 0; row < count; ++row) {
+    const auto at = static_cast<size_t>(row);
+    if (shown.item[at] < 0 || shown.item[at] >= items() || shown.user[at] < 0 ||
+        shown.user[at] >= users() || shown.split[at] >= kSplits.size() ||
+        shown.click[at] < (shown.clicked[at] != 0 ? 0 : -1) || shown.click[at] >= clicks_.size())
+      fail<DataError>("{}: impression {}: user {}, item {}, split {} or click {} is out of range",
+                      folder_.string(), row, shown.user[at], shown.item[at], shown.split[at],
+                      shown.click[at]);
+  }
+}
+
+void Dataset::open_streams() {
+  constexpr std::string_view kPrefix = "stream.", kSuffix = ".begin";
+  for (const std::string& name : columns_.names()) {
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    const std::string key =
+        name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
+    const std::string stem = "stream." + key;
+    Stream stream;
+    stream.item = columns_.get<int32_t>(stem + ".item");
+    const auto count = static_cast<int64_t>(stream.item.size());
+    stream.time = column<int64_t>(stem + ".time", count);
+    if (columns_.has(stem + ".seconds")) stream.seconds = column<float>(stem + ".seconds", count);
+    stream.user_begin = column<int64_t>(name, users() + 1);
+    check_begins(folder_, name, stream.user_begin, count);
+    for (const int32_t item : stream.item)
+      if (item < 0 || item >= items())
+        fail<DataError>("{}: stream '{}': item {} of {}", folder_.string(), key, item, items());
+    streams_.emplace(key, stream);
+  }
+}
+
+void Dataset::open_candidates() {
+  if (columns_.has("items.candidate"))
+    candidate_mask_ = column<uint8_t>("items.candidate", items());
+  for (int64_t item = 0; item < items(); ++item)
+    if (is_candidate(static_cast<int32_t>(item))) candidates_.push_back(static_cast<int32_t>(item));
 }
 
 void Dataset::open_timelines() {
@@ -160,6 +222,19 @@ int64_t Dataset::history_end(int32_t user, int64_t time) const {
   const auto from = clicks_.time.begin() + clicks_.user_begin[static_cast<size_t>(user)];
   const auto to = clicks_.time.begin() + clicks_.user_begin[static_cast<size_t>(user) + 1];
   return std::lower_bound(from, to, time) - clicks_.time.begin();
+}
+
+int64_t Stream::past_end(int32_t user, int64_t time_before) const {
+  const auto from = time.begin() + user_begin[static_cast<size_t>(user)];
+  const auto to = time.begin() + user_begin[static_cast<size_t>(user) + 1];
+  return std::lower_bound(from, to, time_before) - time.begin();
+}
+
+const Stream& Dataset::stream(const std::string& name) const {
+  const auto at = streams_.find(name);
+  check(at != streams_.end(), "dataset {}: no stream '{}'; there are: {}", folder_.string(), name,
+        names_of(streams_));
+  return at->second;
 }
 
 const Timeline& Dataset::timeline(const std::string& key) const {

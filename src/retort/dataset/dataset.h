@@ -32,6 +32,9 @@ struct Protocol {
   int64_t alive_window = 0;           // catalogue = clicked within it before t; 0 = all items
   int64_t refresh = 300'000'000;      // as-of item features are recomputed this often, us
   bool exclude_seen = false;          // items the user clicked before t are no candidates
+  /// With exclude_seen: nor are items with an event of these streams before t, except the judged
+  /// event's own item.
+  std::vector<std::string> exclude_streams{};
   std::vector<int32_t> recall_at{20, 100};
   uint64_t seed = 1;  // of the frozen negatives of valid and test
 };
@@ -58,6 +61,32 @@ struct Timeline {
   std::span<const double> log_seconds;  // [N] running sum of log1p(seconds), inclusive
 };
 
+/// A named log of user events beside the clicks (watches, likes, what was shown), sorted by (user,
+/// time, order in the log). [E] each.
+struct Stream {
+  std::span<const int32_t> item;
+  std::span<const int64_t> time;
+  std::span<const float> seconds;       // NaN where unknown; empty: the stream has none
+  std::span<const int64_t> user_begin;  // [users + 1]
+  /// A user's events strictly before a moment are [user_begin[user], past_end(user, t)).
+  int64_t past_end(int32_t user, int64_t time_before) const;
+};
+
+/// What was shown, clicked or not, sorted by (time, request, position). [M] each.
+struct Impressions {
+  std::span<const int64_t> request, time, position, click;  // click: position in Clicks or -1
+  std::span<const int32_t> user, item;
+  std::span<const uint8_t> clicked, split;
+  std::span<const float> seconds;  // NaN: unknown
+  /// Of the ranking model that was live, all three empty where the log has none.
+  std::span<const float> score_click, score_dwm;
+  std::span<const int32_t> snapshot;
+  /// Unclicked rows have seconds too: 0, or NaN where they are outside the terms that learn from
+  /// seconds (attribution). False: seconds are of clicked rows only, the others are 0.
+  bool unclicked_seconds = false;
+  int64_t size() const { return static_cast<int64_t>(item.size()); }
+};
+
 class Dataset {
  public:
   /// Verifies the manifest (`deep` as read_manifest) and maps the columns. Throws DataError.
@@ -68,6 +97,10 @@ class Dataset {
   const Schema& schema() const { return schema_; }
   const Protocol& protocol() const { return protocol_; }
   const Clicks& clicks() const { return clicks_; }
+  /// Empty where the log has no shown articles.
+  const Impressions& impressions() const { return impressions_; }
+  /// Throws ArgumentError listing the streams there are.
+  const Stream& stream(const std::string& name) const;
   const Columns& columns() const { return columns_; }
   bool has_time() const { return has_time_; }
   int64_t users() const { return user_keys_.strings().size(); }
@@ -80,6 +113,12 @@ class Dataset {
   double read_threshold() const { return read_threshold_; }
   /// Positions in clicks() of a split, ascending.
   std::span<const int64_t> rows_of(Split split) const;
+  /// Items that may be recommended, drawn as uniform negatives and compared with in whole-catalogue
+  /// losses, ascending: all items unless the recipe has [evaluate] candidates.
+  std::span<const int32_t> candidates() const { return candidates_; }
+  bool is_candidate(int32_t item) const {
+    return candidate_mask_.empty() || candidate_mask_[static_cast<size_t>(item)] != 0;
+  }
   /// Clicks of each item in the training split. [items]
   std::span<const int64_t> train_clicks() const { return train_clicks_; }
   /// Positions in clicks() of all clicks by time ascending, with their times. [N]
@@ -99,6 +138,9 @@ class Dataset {
  private:
   void open_manifest();
   void open_clicks();
+  void open_impressions();
+  void open_streams();
+  void open_candidates();
   void open_timelines();
   void open_vocabularies();
   template <class T>
@@ -110,6 +152,10 @@ class Dataset {
   Schema schema_;
   Protocol protocol_;
   Clicks clicks_;
+  Impressions impressions_;
+  std::map<std::string, Stream> streams_;
+  std::vector<int32_t> candidates_;
+  std::span<const uint8_t> candidate_mask_;  // [items]; empty: all
   bool has_time_ = false;
   double read_threshold_ = 0;
   StringIndex user_keys_, item_keys_;

@@ -45,11 +45,13 @@ std::unique_ptr<IdSource> make_time_part(const Dataset& dataset, const FeatureSp
 /// first click; missing before either.
 std::unique_ptr<NumberSource> make_item_age(const Dataset& dataset);
 
-/// The user's last clicks strictly before the moment, newest first: ids of an item feature, or
-/// with "seconds" / "age" the log2 bucket of the seconds read / since that click.
+/// The user's last clicks (or events of a stream) strictly before the moment, newest first: ids of
+/// an item feature, or with "seconds" / "age" the log2 bucket of the seconds read / since that
+/// click; with `distinct` each item once, and its sums over all its events before the moment.
 std::unique_ptr<IdSource> make_history(const Dataset& dataset, const FeatureSpec& spec);
-/// Number of the user's clicks before the moment (among the last 200) on items that share the
-/// id of `of` with the item; missing where the item's own id is out-of-vocabulary.
+/// Number of the user's clicks (or events of a stream) before the moment on items that share an id
+/// of `of` with the item, the sum of their known seconds, or the seconds since the latest; missing
+/// where the item's own ids are out-of-vocabulary.
 std::unique_ptr<NumberSource> make_cross(const Dataset& dataset, const FeatureSpec& spec);
 
 /// A statistic of the key's clicks in [t - window, t). Missing without time, and for the
@@ -62,5 +64,11 @@ std::unique_ptr<NumberSource> make_numbers(const Dataset& dataset, const Feature
 
 /// The stored ids of an item feature, one an item.
 std::span<const int32_t> item_ids(const Dataset& dataset, const std::string& feature);
+/// The stored ids of a bag: those of item i are ids[offsets[i] .. offsets[i + 1]).
+struct ItemBag {
+  std::span<const int32_t> ids;
+  std::span<const int64_t> offsets;
+};
+ItemBag item_bag(const Dataset& dataset, const std::string& feature);
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "retort/common/error.h"
+#include "retort/dataset/request_order.h"
 
 namespace retort {
 namespace {
@@ -12,15 +13,28 @@ namespace {
 constexpr int kRedraws = 8;
 
 LoaderOptions checked(const LoaderOptions& options) {
+  if (options.rows != "clicks" && options.rows != "impressions")
+    fail<ConfigError>("train.rows: '{}' is none of: clicks, impressions", options.rows);
   if (options.negatives < 0)
     fail<ConfigError>("negatives.per_click: {} is negative", options.negatives);
-  if (options.batch < 1 + options.negatives)
+  if (options.rows == "clicks" && options.batch < 1 + options.negatives)
     fail<ConfigError>("train.batch: {} rows cannot hold a click and its {} negatives",
                       options.batch, options.negatives);
   if (options.limit < 0) fail<ConfigError>("limit: {} is negative", options.limit);
   check(options.part >= 0 && options.part < options.parts, "Loader: part {} of {}", options.part,
         options.parts);
   return options;
+}
+
+/// Shown articles that were not clicked keep no columns of the event: where they are rows, such a
+/// feature would give the click away.
+void check_no_context(const Schema& schema) {
+  for (const FeatureSpec& spec : schema.features)
+    if (spec.source == FeatureSource::kContext)
+      fail<ConfigError>(
+          "train.rows: \"impressions\" do not go with the feature '{}', a column of the event; "
+          "ingest without it or write rows = \"clicks\"",
+          spec.name);
 }
 
 /// The items each user clicked in the training split, sorted, as compressed rows.
@@ -59,6 +73,11 @@ struct Loader::State {
         negatives(options.seed, "negatives"),
         order(options.seed, "order"),
         dropout(options.seed, "oov_dropout") {
+    if (options.rows == "impressions") {
+      check_no_context(data.schema());
+      requests = std::make_unique<RequestOrder>(data, options.split, options.limit, options.batch);
+      return;
+    }
     if (options.negatives > 0) sampler = make_sampler(options.sampler, data, options.sampling);
     if (options.reject_clicked) trained = std::make_unique<TrainedItems>(data);
     const auto all = static_cast<int64_t>(rows.size());
@@ -95,6 +114,12 @@ struct Loader::State {
     batch.click.push_back(0);
     batch.read.push_back(0);
     batch.seconds.push_back(0);
+    batch.known.push_back(1);
+  }
+
+  static void set_seconds(Batch& batch, float seconds) {
+    batch.seconds.back() = std::isnan(seconds) ? 0.0F : seconds;
+    batch.known.back() = std::isnan(seconds) ? 0.0F : 1.0F;
   }
 
   void add_group(Batch& batch, int64_t click, int64_t group_row, const Rng& rng) const {
@@ -105,13 +130,27 @@ struct Loader::State {
     add_row(batch, user, clicks.item[at], time, group_row);
     batch.click.back() = 1;
     batch.read.back() = clicks.read[at] != 0 ? 1.0F : 0.0F;
-    batch.seconds.back() = std::isnan(clicks.seconds[at]) ? 0.0F : clicks.seconds[at];
+    set_seconds(batch, clicks.seconds[at]);
     const Rng of_click = rng.fork(static_cast<uint64_t>(click));
     for (int32_t which = 0; which < options.negatives; ++which)
       add_row(batch, user, negative(of_click, user, time, which), time, group_row);
   }
 
-  void assemble(const std::vector<int64_t>& chosen, int64_t epoch, Batch& batch) const;
+  void add_shown(Batch& batch, int64_t position, int64_t group_row) const;
+  void load_clicks(int64_t epoch, int64_t index, Batch& batch) const;
+  void load_requests(int64_t epoch, int64_t index, Batch& batch) const;
+
+  /// The user rows of a batch, and the positions that id dropout draws by.
+  struct Moments {
+    std::vector<UserMoment> groups;
+    std::vector<uint64_t> group_positions, item_positions;
+  };
+  void assemble(const Moments& moments, int64_t epoch, Batch& batch) const;
+  std::optional<Permutation> shuffle(int64_t epoch) const {
+    if (!options.training) return std::nullopt;
+    const int64_t size = requests ? requests->requests() : count;
+    return Permutation(static_cast<uint64_t>(size), order.fork(static_cast<uint64_t>(epoch)));
+  }
 
   const Dataset& dataset;
   LoaderOptions options;
@@ -120,36 +159,84 @@ struct Loader::State {
   Rng negatives, order, dropout;
   std::unique_ptr<NegativeSampler> sampler;
   std::unique_ptr<TrainedItems> trained;
-  int64_t count = 0;      // positives an epoch
-  int64_t group = 0;      // rows of a positive and its negatives
-  int64_t per_batch = 0;  // positives a batch
+  std::unique_ptr<RequestOrder> requests;  // rows of impressions
+  int64_t count = 0;                       // positives an epoch
+  int64_t group = 0;                       // rows of a positive and its negatives
+  int64_t per_batch = 0;                   // positives a batch
 };
 
-void Loader::State::assemble(const std::vector<int64_t>& chosen, int64_t epoch,
-                             Batch& batch) const {
-  std::vector<UserMoment> groups, pair_users;
+void Loader::State::assemble(const Moments& moments, int64_t epoch, Batch& batch) const {
+  std::vector<UserMoment> pair_users;
   std::vector<ItemMoment> items;
-  std::vector<uint64_t> group_positions, item_positions;
-  for (size_t g = 0; g < chosen.size(); ++g) {
-    const auto at = static_cast<size_t>(chosen[g]);
-    groups.push_back({dataset.clicks().user[at], dataset.clicks().time[at], chosen[g]});
-    group_positions.push_back(static_cast<uint64_t>(chosen[g]));
-    for (int64_t which = 0; which < group; ++which)
-      item_positions.push_back(static_cast<uint64_t>(chosen[g] * group + which));
-  }
   for (size_t r = 0; r < batch.item.size(); ++r) {
     items.push_back({batch.item[r], batch.time[r]});
-    pair_users.push_back(groups[static_cast<size_t>(batch.user_of_row[r])]);
+    pair_users.push_back(moments.groups[static_cast<size_t>(batch.user_of_row[r])]);
   }
   std::optional<Assembler::Dropout> of_users, of_items;
   if (options.training) {
     const Rng rng = dropout.fork(static_cast<uint64_t>(epoch));
-    of_users = Assembler::Dropout{rng, group_positions};
-    of_items = Assembler::Dropout{rng, item_positions};
+    of_users = Assembler::Dropout{rng, moments.group_positions};
+    of_items = Assembler::Dropout{rng, moments.item_positions};
   }
-  assembler.users(groups, batch.users, of_users);
+  assembler.users(moments.groups, batch.users, of_users);
   assembler.items(items, batch.items, of_items);
   assembler.pairs(pair_users, items, batch.pairs);
+}
+
+void Loader::State::load_clicks(int64_t epoch, int64_t index, Batch& batch) const {
+  const auto permutation = shuffle(epoch);
+  const Rng rng = options.training ? negatives.fork(static_cast<uint64_t>(epoch)) : negatives;
+  Moments moments;
+  const int64_t begin = index * per_batch;
+  const int64_t positives = std::min(count - begin, per_batch);
+  const int64_t end = begin + positives * (options.part + 1) / options.parts;
+  for (int64_t place = begin + positives * options.part / options.parts; place < end; ++place) {
+    const int64_t click = click_at(permutation ? &*permutation : nullptr, place);
+    add_group(batch, click, std::ssize(moments.groups), rng);
+    const auto at = static_cast<size_t>(click);
+    moments.groups.push_back({dataset.clicks().user[at], dataset.clicks().time[at], click});
+    moments.group_positions.push_back(static_cast<uint64_t>(click));
+    for (int64_t which = 0; which < group; ++which)
+      moments.item_positions.push_back(static_cast<uint64_t>(click * group + which));
+  }
+  assemble(moments, epoch, batch);
+}
+
+void Loader::State::add_shown(Batch& batch, int64_t position, int64_t group_row) const {
+  const Impressions& shown = dataset.impressions();
+  const auto at = static_cast<size_t>(position);
+  add_row(batch, shown.user[at], shown.item[at], shown.time[at], group_row);
+  if (shown.clicked[at] != 0) {
+    batch.click.back() = 1;
+    batch.read.back() = dataset.clicks().read[static_cast<size_t>(shown.click[at])] != 0 ? 1 : 0;
+  }
+  if (shown.clicked[at] != 0 || shown.unclicked_seconds) set_seconds(batch, shown.seconds[at]);
+  if (shown.snapshot.empty()) return;
+  batch.logged.click.push_back(shown.score_click[at]);
+  batch.logged.dwm.push_back(shown.score_dwm[at]);
+  batch.logged.snapshot.push_back(shown.snapshot[at]);
+}
+
+void Loader::State::load_requests(int64_t epoch, int64_t index, Batch& batch) const {
+  const Impressions& shown = dataset.impressions();
+  const auto permutation = shuffle(epoch);
+  const RequestOrder::Packed packed = requests->packed(epoch, index, permutation);
+  Moments moments;
+  const int64_t count_here = packed.end - packed.begin;
+  const int64_t end = packed.begin + count_here * (options.part + 1) / options.parts;
+  for (int64_t place = packed.begin + count_here * options.part / options.parts; place < end;
+       ++place) {
+    const RequestOrder::Request& request = requests->at(place, permutation);
+    const auto first = static_cast<size_t>(request.begin);
+    for (int64_t at = request.begin; at < request.begin + request.size; ++at) {
+      if (shown.split[static_cast<size_t>(at)] != static_cast<uint8_t>(options.split)) continue;
+      add_shown(batch, at, std::ssize(moments.groups));
+      moments.item_positions.push_back(static_cast<uint64_t>(at));
+    }
+    moments.groups.push_back({shown.user[first], shown.time[first]});
+    moments.group_positions.push_back(static_cast<uint64_t>(request.begin));
+  }
+  assemble(moments, epoch, batch);
 }
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
@@ -157,27 +244,28 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
 
 Loader::~Loader() = default;
 
-int64_t Loader::positives() const { return state_->count; }
-int64_t Loader::rows() const { return state_->count * state_->group; }
+int64_t Loader::positives() const {
+  return state_->requests ? state_->requests->clicks() : state_->count;
+}
+
+int64_t Loader::rows() const {
+  return state_->requests ? state_->requests->rows() : state_->count * state_->group;
+}
+
 int64_t Loader::batches() const {
+  if (state_->requests) return state_->requests->batches();
   return (state_->count + state_->per_batch - 1) / state_->per_batch;
 }
 
-int64_t Loader::rows_of(int64_t index) const {
+int64_t Loader::rows_of(int64_t epoch, int64_t index) const {
+  if (state_->requests) return state_->requests->packed(epoch, index, state_->shuffle(epoch)).rows;
   const int64_t begin = index * state_->per_batch;
   return std::min(state_->count - begin, state_->per_batch) * state_->group;
 }
 
 void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
-  const State& state = *state_;
   check(index >= 0 && index < batches() && epoch >= 0, "Loader: batch {} of {}, epoch {}", index,
         batches(), epoch);
-  const auto of_epoch = static_cast<uint64_t>(epoch);
-  std::optional<Permutation> permutation;
-  if (state.options.training)
-    permutation.emplace(static_cast<uint64_t>(state.count), state.order.fork(of_epoch));
-  const Rng rng = state.options.training ? state.negatives.fork(of_epoch) : state.negatives;
-
   batch.user_of_row.clear();
   batch.user.clear();
   batch.item.clear();
@@ -185,17 +273,14 @@ void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
   batch.click.clear();
   batch.read.clear();
   batch.seconds.clear();
-  std::vector<int64_t> chosen;
-  const int64_t begin = index * state.per_batch;
-  const int64_t positives = std::min(state.count - begin, state.per_batch);
-  const int64_t parts = state.options.parts, part = state.options.part;
-  const int64_t end = begin + positives * (part + 1) / parts;
-  for (int64_t place = begin + positives * part / parts; place < end; ++place) {
-    const int64_t click = state.click_at(permutation ? &*permutation : nullptr, place);
-    state.add_group(batch, click, static_cast<int64_t>(chosen.size()), rng);
-    chosen.push_back(click);
-  }
-  state.assemble(chosen, epoch, batch);
+  batch.known.clear();
+  batch.logged.click.clear();
+  batch.logged.dwm.clear();
+  batch.logged.snapshot.clear();
+  if (state_->requests)
+    state_->load_requests(epoch, index, batch);
+  else
+    state_->load_clicks(epoch, index, batch);
 }
 
 }  // namespace retort

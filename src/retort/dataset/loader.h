@@ -1,4 +1,5 @@
-// Batches of a split: shuffled positives, each followed by its negatives, assembled on demand.
+// Batches of a split: shuffled positives, each followed by its negatives, or shuffled requests with
+// the articles shown in them; assembled on demand.
 // The content of a batch depends on (seed, epoch, batch number) only: a run resumes by seeking.
 #pragma once
 
@@ -13,7 +14,10 @@ namespace retort {
 
 struct LoaderOptions {
   Split split = Split::kTrain;
-  int32_t batch = 1024;   // rows, negatives included; at least 1 + negatives
+  /// clicks: every click of the split with sampled negatives. impressions: what was shown, clicked
+  /// or not, a request never split between batches; negatives and their sampler are then not used.
+  std::string rows = "clicks";
+  int32_t batch = 1024;   // rows, negatives included; at most so many, at least 1 + negatives
   int32_t negatives = 4;  // n per click
   std::string sampler = "frequency";
   SamplerOptions sampling;
@@ -22,22 +26,25 @@ struct LoaderOptions {
   /// training: shuffled, fresh negatives and id dropout each epoch. Otherwise file order, frozen
   /// negatives (the draw does not depend on the epoch), no dropout.
   bool training = true;
-  int64_t limit = 0;  // at most this many positives, evenly spaced; 0 = all
-  /// Of `parts` contiguous parts of each batch's positives only number `part` is assembled, which
-  /// may be empty: one part a rank. What the other numbers count does not change.
+  int64_t limit = 0;  // at most this many positives (requests), evenly spaced; 0 = all
+  /// Of `parts` contiguous parts of each batch's positives (requests) only number `part` is
+  /// assembled, which may be empty: one part a rank. What the other numbers count does not change.
   int32_t part = 0, parts = 1;
 };
 
-/// Row order inside a batch: positive, its n negatives, next positive, ... One user row a group.
+/// Row order inside a batch: positive, its n negatives, next positive, ... or the articles of a
+/// request by position, next request, ... One user row a group.
 class Loader {
  public:
+  /// Throws ConfigError for options that cannot work, DataError for impressions in a dataset that
+  /// has none.
   Loader(const Dataset& dataset, const LoaderOptions& options);
   ~Loader();
   int64_t batches() const;    // per epoch
-  int64_t positives() const;  // per epoch
+  int64_t positives() const;  // per epoch: clicks
   int64_t rows() const;       // per epoch, negatives included
-  /// Rows of all parts of batch number `index`.
-  int64_t rows_of(int64_t index) const;
+  /// Rows of all parts of batch number `index` of `epoch`. Thread-safe.
+  int64_t rows_of(int64_t epoch, int64_t index) const;
   /// The loader's part of batch number `index` of `epoch`. Thread-safe.
   void load(int64_t epoch, int64_t index, Batch& batch) const;
 

@@ -13,6 +13,7 @@ Json to_json(const Protocol& protocol) {
           {"alive_window", protocol.alive_window},
           {"refresh", protocol.refresh},
           {"exclude_seen", protocol.exclude_seen},
+          {"exclude_streams", protocol.exclude_streams},
           {"recall_at", protocol.recall_at},
           {"seed", protocol.seed}};
 }
@@ -29,6 +30,7 @@ Protocol protocol_from_json(const Json& json) {
     fields.read("alive_window", protocol.alive_window);
     fields.read("refresh", protocol.refresh);
     fields.read("exclude_seen", protocol.exclude_seen);
+    fields.read("exclude_streams", protocol.exclude_streams);
     fields.read("recall_at", protocol.recall_at);
     fields.read("seed", protocol.seed);
     fields.finish();

@@ -33,7 +33,8 @@ class Keys {
     const auto at = json_.find(key);
     if (at == json_.end()) return;
     try {
-      if (std::is_integral_v<T> && !at->is_number_integer()) wrong_type(key, *at);
+      if (std::is_integral_v<T> && !std::is_same_v<T, bool> && !at->is_number_integer())
+        wrong_type(key, *at);
       value = at->template get<T>();
     } catch (const nlohmann::json::exception&) {
       wrong_type(key, *at);
@@ -126,6 +127,14 @@ void check_shape(const FeatureSpec& spec) {
     wrong(spec, "side", "pair features are those of source 'cross', and no others");
   if (spec.source == FeatureSource::kContext && spec.side != Side::kUser)
     wrong(spec, "side", "columns of the event belong to the user side: sampled items have none");
+  const bool of_past =
+      spec.source == FeatureSource::kHistory || spec.source == FeatureSource::kCross;
+  if (!spec.stream.empty() && !of_past)
+    wrong(spec, "stream", "only sequences and interactions look at a stream");
+  if (spec.distinct && spec.source != FeatureSource::kHistory)
+    wrong(spec, "distinct", "only sequences list items");
+  if (spec.hidden && (spec.side != Side::kItem || spec.source != FeatureSource::kAttribute))
+    wrong(spec, "hidden", "only attributes of items can be hidden");
 }
 
 void check_time(const FeatureSpec& spec) {
@@ -144,11 +153,15 @@ void check_time(const FeatureSpec& spec) {
     wrong(spec, "rows", fmt::format("{} needs {} rows, not {}", spec.part, needed, spec.rows));
 }
 
-/// The feature that `of` names: a categorical attribute of the item with a vocabulary.
+/// The feature that `of` names: an attribute of the item with a vocabulary, categorical or, for
+/// interactions, a bag.
 const FeatureSpec& item_feature(const Schema& schema, const FeatureSpec& spec) {
   const FeatureSpec* of = schema.find(spec.of);
-  if (of == nullptr || of->side != Side::kItem || of->kind != FeatureKind::kCategorical ||
-      of->source != FeatureSource::kAttribute || of->transform.kind == "bucket")
+  const bool kind =
+      of != nullptr && (of->kind == FeatureKind::kCategorical ||
+                        (of->kind == FeatureKind::kBag && spec.source == FeatureSource::kCross));
+  if (!kind || of->side != Side::kItem || of->source != FeatureSource::kAttribute ||
+      of->transform.kind == "bucket")
     wrong(spec, "of", "'" + spec.of + "' is no categorical item feature with a vocabulary");
   return *of;
 }
@@ -157,10 +170,12 @@ void check_history(const Schema& schema, const FeatureSpec& spec) {
   if (spec.kind != FeatureKind::kSequence || spec.side != Side::kUser)
     wrong(spec, "kind", "the history is a sequence of the user side");
   if (spec.last < 1) wrong(spec, "last", fmt::format("{} clicks", spec.last));
-  if (!one_of(spec.with, {"", "seconds", "age"}))
-    wrong(spec, "with", "'" + spec.with + "' is none of: seconds, age");
+  if (!one_of(spec.with, {"", "seconds", "age", "count"}))
+    wrong(spec, "with", "'" + spec.with + "' is none of: seconds, age, count");
+  if (spec.with == "count" && !spec.distinct)
+    wrong(spec, "with", "a count of an item's events needs distinct = true");
   const int64_t ids = item_feature(schema, spec).rows;
-  const int64_t needed = spec.with.empty() ? ids : spec.with == "seconds" ? 16 : 32;
+  const int64_t needed = spec.with.empty() ? ids : spec.with == "age" ? 32 : 16;
   if (spec.rows < needed) wrong(spec, "rows", fmt::format("{} needed, not {}", needed, spec.rows));
 }
 
@@ -170,6 +185,9 @@ void check_count(const Schema& schema, const FeatureSpec& spec) {
     wrong(spec, "kind", "a count or statistic is dense or bucketed");
   if (spec.source == FeatureSource::kCross) {
     if (spec.of != "item") item_feature(schema, spec);
+    if (spec.last < 0) wrong(spec, "last", fmt::format("{} events", spec.last));
+    if (!one_of(spec.statistic, {"", "seconds", "age"}))
+      wrong(spec, "statistic", "'" + spec.statistic + "' is none of: seconds, age");
     return;
   }
   if (!one_of(spec.statistic, {"clicks", "reads", "mean_log_seconds", "age"}))
@@ -217,11 +235,14 @@ Json to_json(const FeatureSpec& spec) {
   put("oov_dropout", spec.oov_dropout, defaults.oov_dropout);
   put("part", spec.part, defaults.part);
   put("of", spec.of, defaults.of);
+  put("stream", spec.stream, defaults.stream);
   put("last", spec.last, defaults.last);
+  put("distinct", spec.distinct, defaults.distinct);
   put("with", spec.with, defaults.with);
   put("statistic", spec.statistic, defaults.statistic);
   put("window", spec.window, defaults.window);
   if (spec.transform.kind != "none") json["transform"] = to_json(spec.transform);
+  put("hidden", spec.hidden, defaults.hidden);
   return json;
 }
 
@@ -254,12 +275,15 @@ FeatureSpec feature_from_json(const Json& json) {
   keys.read("oov_dropout", spec.oov_dropout);
   keys.read("part", spec.part);
   keys.read("of", spec.of);
+  keys.read("stream", spec.stream);
   keys.read("last", spec.last);
+  keys.read("distinct", spec.distinct);
   keys.read("with", spec.with);
   keys.read("statistic", spec.statistic);
   keys.read("window", spec.window);
   if (const Json* transform = keys.sub("transform"))
     spec.transform = transform_from_json(*transform, spec);
+  keys.read("hidden", spec.hidden);
   keys.finish();
   return spec;
 }
@@ -280,23 +304,25 @@ int32_t Transform::bucket(double x) const {
   return 1 + static_cast<int32_t>(above - boundaries.begin());
 }
 
-int32_t FeatureSpec::side_bucket(double seconds) const {
-  if (std::isnan(seconds)) return 0;
-  const auto log2 = static_cast<int64_t>(std::ilogb(1.0 + std::max(seconds, 0.0)));
+int32_t FeatureSpec::side_bucket(double x) const {
+  if (std::isnan(x)) return 0;
+  const auto log2 = static_cast<int64_t>(std::ilogb(1.0 + std::max(x, 0.0)));
   return static_cast<int32_t>(std::min(rows - 1, 1 + log2));
 }
 
 std::vector<int> Schema::sparse_of(Side side) const {
   std::vector<int> indices;
   for (size_t i = 0; i < features.size(); ++i)
-    if (features[i].side == side && features[i].sparse()) indices.push_back(static_cast<int>(i));
+    if (features[i].side == side && features[i].sparse() && !features[i].hidden)
+      indices.push_back(static_cast<int>(i));
   return indices;
 }
 
 std::vector<int> Schema::dense_of(Side side) const {
   std::vector<int> indices;
   for (size_t i = 0; i < features.size(); ++i)
-    if (features[i].side == side && !features[i].sparse()) indices.push_back(static_cast<int>(i));
+    if (features[i].side == side && !features[i].sparse() && !features[i].hidden)
+      indices.push_back(static_cast<int>(i));
   return indices;
 }
 

@@ -17,9 +17,10 @@ enum class Side { kUser, kItem, kPair };
 /// `width` floats.
 enum class FeatureKind { kCategorical, kBag, kSequence, kDense };
 /// attribute: a column of the user or item table (static). context: a column of the event
-/// itself. time: a part of the moment of the event. history: the user's clicks strictly before the
-/// moment. as_of: a trailing-window statistic of clicks strictly before the moment. cross: a count
-/// over the user's earlier clicks of those that share `of` with the item (pair features).
+/// itself. time: a part of the moment of the event. history: the user's clicks (or events of a
+/// `stream`) strictly before the moment. as_of: a trailing-window statistic of clicks strictly
+/// before the moment. cross: a number over the user's earlier clicks (or events of a `stream`) on
+/// items that share `of` with the item (pair features).
 enum class FeatureSource { kAttribute, kContext, kTime, kHistory, kAsOf, kCross };
 
 /// How a raw number x becomes a dense value, or an id when `boundaries` are given.
@@ -50,28 +51,39 @@ struct FeatureSpec {
   /// `published` attribute or, without one, since its first click).
   std::string part{};
   /// history: the item feature whose ids are listed ("item_id", "category").
-  /// as_of, cross: the key: "item", "user" or the name of a categorical item feature.
+  /// as_of, cross: the key: "item", "user" or the name of a categorical item feature; cross also
+  /// takes a bag of the item (genres): to share is then to have an id in common.
   std::string of{};
-  int32_t last = 0;  // history: at most this many clicks
-  /// history: "" = the ids of `of`; "seconds" / "age" = side information aligned with the sequence
-  /// of the same `of` and `last`: log2 buckets of the seconds read / of the time since that click.
+  std::string stream{};  // history, cross: the named stream of events; "" = the clicks
+  /// history: at most this many clicks. cross: of the latest so many; 0 = 200 clicks, or all events
+  /// of a stream.
+  int32_t last = 0;
+  /// history: each item once, newest first; its side information is over all its earlier events.
+  bool distinct = false;
+  /// history: "" = the ids of `of`; "seconds" / "age" / "count" = side information aligned with the
+  /// sequence of the same `stream`, `of`, `last` and `distinct`: log2 buckets of the seconds read /
+  /// of the time since that click; with `distinct`, of the sum of the item's known seconds / of the
+  /// time since its latest event / of the number of its events.
   std::string with{};
   /// as_of: "clicks", "reads", "mean_log_seconds", "age" (seconds since the key's first click).
+  /// cross: "" = the number of such events, "seconds" = the sum of their known seconds, "age" =
+  /// seconds since the latest, missing where there is none.
   std::string statistic{};
   int64_t window = 0;  // as_of: microseconds; 0 = all the past
   Transform transform{};
+  bool hidden = false;  // item attributes: stored for the `of` of others, on no side of a model
 
   bool sparse() const { return kind != FeatureKind::kDense; }
-  /// history with side information: id of `seconds`, 1 + floor(log2(1 + seconds)) up to the last
-  /// row; 0 for NaN.
-  int32_t side_bucket(double seconds) const;
+  /// history with side information: id of a number of seconds or events, 1 + floor(log2(1 + x)) up
+  /// to the last row; 0 for NaN.
+  int32_t side_bucket(double x) const;
 };
 
 struct Schema {
   std::vector<FeatureSpec> features;
 
-  /// Indices into `features` of one side's sparse (dense) features, in schema order: the order of
-  /// SideBatch::sparse and of the values of SideBatch::dense.
+  /// Indices into `features` of one side's sparse (dense) features, in schema order and without
+  /// hidden ones: the order of SideBatch::sparse and of the values of SideBatch::dense.
   std::vector<int> sparse_of(Side side) const;
   std::vector<int> dense_of(Side side) const;
   int32_t dense_width(Side side) const;

@@ -58,17 +58,22 @@ class StoredId : public IdSource {
   std::span<const int32_t> ids_;
 };
 
+void check_offsets(const Dataset& dataset, const std::string& stem,
+                   std::span<const int64_t> offsets, int64_t rows, size_t ids) {
+  check_size(dataset, stem + ".offsets", offsets, rows + 1);
+  if (offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()) ||
+      offsets.back() != static_cast<int64_t>(ids))
+    fail<DataError>("{}: column '{}.offsets' does not rise from 0 to {}", dataset.folder().string(),
+                    stem, ids);
+}
+
 class StoredBag : public IdSource {
  public:
   StoredBag(const Dataset& dataset, const FeatureSpec& spec)
       : place_(dataset, spec),
         ids_(checked_ids(dataset, place_.prefix + ".ids", spec.rows)),
         offsets_(dataset.columns().get<int64_t>(place_.prefix + ".offsets")) {
-    check_size(dataset, place_.prefix + ".offsets", offsets_, place_.rows + 1);
-    if (offsets_.front() != 0 || !std::is_sorted(offsets_.begin(), offsets_.end()) ||
-        offsets_.back() != static_cast<int64_t>(ids_.size()))
-      fail<DataError>("{}: column '{}.offsets' does not rise from 0 to {}",
-                      dataset.folder().string(), place_.prefix, ids_.size());
+    check_offsets(dataset, place_.prefix, offsets_, place_.rows, ids_.size());
   }
   void append(const FeatureRow& row, std::vector<int32_t>& ids) const override {
     const int64_t at = place_.index(row);
@@ -120,6 +125,14 @@ std::span<const int32_t> item_ids(const Dataset& dataset, const std::string& fea
   const auto ids = dataset.columns().get<int32_t>(name);
   check_size(dataset, name, ids, dataset.items());
   return ids;
+}
+
+ItemBag item_bag(const Dataset& dataset, const std::string& feature) {
+  const std::string stem = "item." + feature;
+  const ItemBag bag{dataset.columns().get<int32_t>(stem + ".ids"),
+                    dataset.columns().get<int64_t>(stem + ".offsets")};
+  check_offsets(dataset, stem, bag.offsets, dataset.items(), bag.ids.size());
+  return bag;
 }
 
 }  // namespace retort

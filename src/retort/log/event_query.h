@@ -8,10 +8,6 @@
 
 namespace retort {
 
-/// Which keys are whole numbers of up to 64 bits, which are kept as BIGINT: cheaper than texts.
-struct WholeKeys {
-  bool user = false, item = false;
-};
 WholeKeys whole_keys(DuckDb& db, const Scan& scan, const EventSource& source,
                      const std::string& key);
 

@@ -10,11 +10,22 @@
 namespace retort {
 namespace {
 
+/// scores = {click = "..", dwm = "..", snapshot = ".."}
+void read_scores(const Json& entry, const std::string& key, EventSource& event) {
+  Fields fields(entry, "scores");
+  fields.read("click", event.score_click);
+  fields.read("dwm", event.score_dwm);
+  fields.read("snapshot", event.snapshot);
+  fields.finish();
+  if (event.score_click.empty() || event.score_dwm.empty() || event.snapshot.empty())
+    fail<ConfigError>("{}: give click, dwm and snapshot, each a column of the logged model", key);
+}
+
 EventSource read_event_source(const Json& entry, size_t index) {
   const std::string number = std::to_string(index + 1);
   Fields fields(Json{{"events", {{number, entry}}}}, "events." + number);
   EventSource event;
-  event.source = read_source_options(fields);
+  event.source = read_source_options(fields, /*may_attribute=*/true);
   fields.read_choice("layout", event.layout, {"rows", "lists", "impressions"});
   fields.read_choice("role", event.role, {"all", "history", "train", "valid", "test"});
   const std::pair<const char*, std::string*> keys[] = {
@@ -22,6 +33,8 @@ EventSource read_event_source(const Json& entry, size_t index) {
       {"clicked", &event.clicked}, {"seconds", &event.seconds}, {"request", &event.request},
       {"in_view", &event.in_view}, {"clicks", &event.clicks},   {"split", &event.split}};
   for (const auto& [key, value] : keys) fields.read(key, *value);
+  if (fields.has("scores")) read_scores(entry, fields.name("scores"), event);
+  fields.sub("scores");
   fields.finish();
   const bool impressions = event.layout == "impressions";
   const auto need = [&](const char* key, const std::string& value) {
@@ -65,7 +78,8 @@ void check_context(DuckDb& db, const std::vector<Scan>& scans,
     std::string message;
     for (const Scan& scan : scans) {
       try {
-        resolve(db, scan, column.expression, "features." + column.feature + ".column");
+        resolve(db, scan, column.expression,
+                column.key.empty() ? "features." + column.feature + ".column" : column.key);
         found = true;
       } catch (const DataError& error) {
         if (message.empty()) message = error.what();
@@ -106,8 +120,7 @@ std::string table_columns(size_t context, const Events& events) {
 
 /// What the sources will give, and how their keys are kept.
 WholeKeys look_at_sources(DuckDb& db, const std::vector<EventSource>& sources,
-                          const std::vector<Scan>& scans, Events& events) {
-  WholeKeys whole{true, true};
+                          const std::vector<Scan>& scans, WholeKeys whole, Events& events) {
   for (size_t i = 0; i < sources.size(); ++i) {
     const EventSource& source = sources[i];
     const WholeKeys own = whole_keys(db, scans[i], source, fmt::format("events.{}", i + 1));
@@ -174,14 +187,15 @@ void check_rejects(DuckDb& db, const std::string& source_prefix, int64_t rows_re
 
 Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
                   const std::vector<ContextColumn>& context, const fs::path& from,
-                  double max_rejected) {
+                  double max_rejected, const WholeKeys& allowed) {
   Events events;
   events.has_time = all_or_none(sources);
   std::vector<Scan> scans;
   for (size_t i = 0; i < sources.size(); ++i)
     scans.push_back(open_source(db, sources[i].source, from, fmt::format("events_{}", i + 1)));
   check_context(db, scans, context);
-  const WholeKeys whole = look_at_sources(db, sources, scans, events);
+  events.whole = look_at_sources(db, sources, scans, allowed, events);
+  const WholeKeys& whole = events.whole;
   db.run(table_definition(context, whole, events));
   for (size_t i = 0; i < sources.size(); ++i) {
     Progress progress(fmt::format("read {}", scans[i].label), 100, "%");

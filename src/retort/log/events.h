@@ -18,6 +18,9 @@ struct EventSource {
   std::string role = "all";                        // all | history | train | valid | test
   std::string user, item, time, clicked, seconds;  // columns or SQL expressions, "" = absent
   std::string request, in_view, clicks, split;
+  /// What the ranking model that was live gave the row: scores = {click, dwm, snapshot}.
+  std::string score_click, score_dwm, snapshot;
+  bool scored() const { return !score_click.empty(); }
 };
 /// Throws ConfigError on unknown keys and on keys that do not go with the layout.
 std::vector<EventSource> read_event_sources(const Json& recipe);
@@ -27,6 +30,7 @@ std::vector<EventSource> read_event_sources(const Json& recipe);
 struct ContextColumn {
   enum class Kind { kText, kTexts, kNumber, kNumbers };
   std::string feature;     // for messages
+  std::string key{};       // of the recipe; "" = features.FEATURE.column
   std::string expression;  // absent in a source: NULL there, but one source must have it
   Kind kind = Kind::kText;
   std::string separator;  // kTexts from a text column
@@ -39,9 +43,15 @@ struct EventCounts {
   std::map<std::string, int64_t> rejected;  // by reason
 };
 
+/// Which keys are whole numbers of up to 64 bits, which are kept as BIGINT: cheaper than texts.
+struct WholeKeys {
+  bool user = true, item = true;
+};
+
 /// What is known of the table `events`.
 struct Events {
   EventCounts counts;
+  WholeKeys whole;  // how user and item are kept
   bool has_time = false;
   bool has_seconds = false;
   bool has_impressions = false;  // some rows were shown and not clicked
@@ -52,15 +62,14 @@ struct Events {
 /// Makes the table
 ///   events(user, item, time, seconds, c0.., rejected [, clicked, request, position] [, split])
 /// in the order of the log (its rowid), and fills `rejects`. user and item are BIGINT where every
-/// source has whole numbers, else VARCHAR; the columns in brackets are there with has_requests and
-/// has_splits.
-/// time: microseconds since 1970 (UTC), 0 without time; split: 0 train .. 3 history, NULL where
-/// the split is decided by moments. Numbers are seconds, milliseconds, microseconds or
-/// nanoseconds by magnitude; text is a number or ISO 8601.
-/// Throws DataError when more than `max_rejected` of the rows read are rejects.
+/// source has whole numbers and `whole` allows it, else VARCHAR; the columns in brackets are there
+/// with has_requests and has_splits. time: microseconds since 1970 (UTC), 0 without time; split: 0
+/// train .. 3 history, NULL where the split is decided by moments. Numbers are seconds,
+/// milliseconds, microseconds or nanoseconds by magnitude; text is a number or ISO 8601. Throws
+/// DataError when more than `max_rejected` of the rows read are rejects.
 Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
                   const std::vector<ContextColumn>& context, const fs::path& from,
-                  double max_rejected);
+                  double max_rejected, const WholeKeys& whole = {});
 
 /// Rejects of one source (or of all whose name begins so) by reason.
 std::map<std::string, int64_t> count_rejects(DuckDb& db, const std::string& source_prefix);

@@ -154,8 +154,14 @@ std::string open_sql(DuckDb& db, const SourceOptions& options, const fs::path& f
 
 }  // namespace
 
-SourceOptions read_source_options(Fields& fields) {
+SourceOptions read_source_options(Fields& fields, bool may_attribute) {
   SourceOptions options;
+  std::string made;
+  if (may_attribute) fields.read("from", made);
+  if (!made.empty() && made != "attribution")
+    fail<ConfigError>("{}: '{}' is none of: attribution", fields.name("from"), made);
+  if (!made.empty()) options.table = "attributed";
+  fields.read("where", options.where);
   fields.read("path", options.path);
   fields.read("sql", options.sql);
   fields.read("hive", options.hive);
@@ -173,8 +179,11 @@ SourceOptions read_source_options(Fields& fields) {
                                    colon == std::string::npos ? "" : text.substr(colon + 1));
     }
   }
-  if (options.path.empty() == options.sql.empty())
-    fail<ConfigError>("{}: give either 'path' or 'sql'", fields.name("path"));
+  if (static_cast<int>(!options.path.empty()) + static_cast<int>(!options.sql.empty()) +
+          static_cast<int>(!options.table.empty()) !=
+      1)
+    fail<ConfigError>("{}: give either 'path' or 'sql'{}", fields.name("path"),
+                      may_attribute ? " or from = \"attribution\"" : "");
   if (!options.header && !columns.is_array())
     fail<ConfigError>(
         "{}: header = false needs the names in order: columns = [\"user\", "
@@ -209,7 +218,12 @@ Scan open_source(DuckDb& db, const SourceOptions& options, const fs::path& from,
   scan.name = name;
   scan.staged = true;
   scan.label = options.path.empty() ? "sql" : (from / options.path).string();
-  if (!options.sql.empty()) {
+  if (!options.table.empty()) {
+    scan.label = options.table;
+    scan.relation = fmt::format("(SELECT *, {} AS retort_file, rowid + 1 AS retort_row FROM {})",
+                                sql_string(options.table), sql_name(options.table));
+    scan.staged = false;
+  } else if (!options.sql.empty()) {
     scan.relation = open_sql(db, options, from, name);
   } else {
     const std::vector<fs::path> files = find_files(db, from / options.path);
@@ -230,6 +244,13 @@ Scan open_source(DuckDb& db, const SourceOptions& options, const fs::path& from,
     scan.columns = db.describe("SELECT * EXCLUDE (retort_file, retort_row) FROM " + scan.relation);
   } catch (const DataError& error) {
     fail<DataError>("{}: {}", scan.label, error.what());
+  }
+  if (!options.where.empty()) {
+    const Expression condition = resolve(db, scan, options.where, "where");
+    if (condition.type != "BOOLEAN")
+      fail<ConfigError>("{}: where: '{}' is of type {}, not a condition", scan.label, options.where,
+                        condition.type);
+    scan.relation = fmt::format("(SELECT * FROM {} WHERE {})", scan.relation, condition.sql);
   }
   return scan;
 }

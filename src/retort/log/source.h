@@ -15,15 +15,18 @@ namespace retort {
 /// The keys of a source that say how to read it; see docs/recipes.md.
 struct SourceOptions {
   std::string path;       // relative to --from; or
-  std::string sql;        // a query, {from} replaced by the folder
+  std::string sql;        // a query, {from} replaced by the folder; or
+  std::string table;      // made before by the ingest itself: "attributed"
+  std::string where;      // SQL condition over the columns: other rows are not there
   bool hive = false;      // folders such as day=2024-03-01 become columns
   std::string delimiter;  // "" = by extension: comma, or tab for .tsv .inter .item .user
   bool header = true;
   /// Types by column name (CSV); with header = false the names in order. "" = text.
   std::vector<std::pair<std::string, std::string>> columns;
 };
-/// Reads and marks the keys above. Throws ConfigError unless exactly one of path and sql is given.
-SourceOptions read_source_options(Fields& fields);
+/// Reads and marks the keys above. Throws ConfigError unless exactly one of path and sql is given;
+/// with `may_attribute` also `from = "attribution"` instead of them, which is table "attributed".
+SourceOptions read_source_options(Fields& fields, bool may_attribute = false);
 
 /// A source as DuckDB sees it.
 struct Scan {

@@ -9,6 +9,8 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kDay = 86'400'000'000;
+
 constexpr const char* kTables =
     " Feature tables of users and items carry no time: their values may have been recorded after "
     "the training period.";
@@ -23,16 +25,13 @@ int64_t boundary(const std::string& text, int64_t end, const char* key) {
   return is_duration(text) ? end - parse_duration(text, key) : parse_moment(text, key);
 }
 
-SplitMade by_moments(DuckDb& db, const SplitOptions& options, const std::string& fixed) {
-  const int64_t end =
-      db.query_integer(fmt::format("SELECT max(time) + 1 FROM ordered WHERE {} IS NULL", fixed))
-          .value_or(0);
-  SplitMade made{"time", {}, {}, {}, {}};
-  made.test_from = boundary(options.test, end, "recipe key 'split.test'");
-  made.valid_from = boundary(options.valid, *made.test_from, "recipe key 'split.valid'");
-  if (*made.valid_from > *made.test_from)
-    fail<ConfigError>("recipe key 'split.valid': {} lies after the test's begin {}",
-                      format_moment(*made.valid_from), format_moment(*made.test_from));
+SplitMade by_moments(DuckDb& db, const SplitOptions& options, const std::string& fixed,
+                     const std::optional<SplitMoments>& known) {
+  const int64_t last =
+      db.query_integer(fmt::format("SELECT max(time) FROM ordered WHERE {} IS NULL", fixed))
+          .value_or(-1);
+  const SplitMoments moments = known ? *known : split_moments(options, last);
+  SplitMade made{"time", moments.valid_from, moments.test_from, {}, {}};
   db.run(
       fmt::format("CREATE VIEW clicks AS SELECT *, rowid AS position, CAST(coalesce({}, CASE "
                   "WHEN time >= {} THEN 2 WHEN time >= {} THEN 1 ELSE 0 END) AS UTINYINT) AS "
@@ -112,6 +111,7 @@ SplitOptions read_split_options(const Json& recipe, const std::vector<EventSourc
   } else if (options.kind == "time") {
     fields.read("test", options.test);
     fields.read("valid", options.valid);
+    fields.read("whole_days", options.whole_days);
   } else {
     fields.sub("test");
     fields.sub("valid");
@@ -126,13 +126,26 @@ SplitOptions read_split_options(const Json& recipe, const std::vector<EventSourc
   return options;
 }
 
-SplitMade split_clicks(DuckDb& db, const SplitOptions& options, const Events& events) {
+SplitMoments split_moments(const SplitOptions& options, int64_t last_click) {
+  int64_t end = last_click + 1;
+  if (options.whole_days) end = (last_click / kDay + 1) * kDay;
+  SplitMoments moments;
+  moments.test_from = boundary(options.test, end, "recipe key 'split.test'");
+  moments.valid_from = boundary(options.valid, moments.test_from, "recipe key 'split.valid'");
+  if (moments.valid_from > moments.test_from)
+    fail<ConfigError>("recipe key 'split.valid': {} lies after the test's begin {}",
+                      format_moment(moments.valid_from), format_moment(moments.test_from));
+  return moments;
+}
+
+SplitMade split_clicks(DuckDb& db, const SplitOptions& options, const Events& events,
+                       const std::optional<SplitMoments>& moments) {
   const std::string fixed = events.has_splits ? "fixed" : "CAST(NULL AS UTINYINT)";
   if (options.kind == "time" && !events.has_time)
     fail<ConfigError>(
         "recipe key 'split.kind': \"time\" needs a time in the log; choose "
         "user_share, user_last, column or source");
-  if (options.kind == "time") return by_moments(db, options, fixed);
+  if (options.kind == "time") return by_moments(db, options, fixed, moments);
   if (options.kind == "user_share")
     return by_user(db, options.kind,
                    fmt::format("CAST(round(n * {}) AS BIGINT)", options.test_share),

@@ -1,7 +1,6 @@
 #include "retort/metric/candidates.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "retort/common/error.h"
 
@@ -57,10 +56,12 @@ CandidateWindow::CandidateWindow(const Dataset& dataset, const CatalogueOptions&
       position_(dataset.items(), -1),
       clicks_in_window_(dataset.items(), 0),
       ever_(dataset.items(), 0) {
+  if (exclude_seen_)
+    for (const std::string& name : dataset.protocol().exclude_streams)
+      seen_streams_.push_back(&dataset.stream(name));
   if (window_ > 0) return;
-  std::vector<int32_t> all(dataset.items());
-  std::iota(all.begin(), all.end(), 0);
-  set_items(std::move(all));
+  const auto all = dataset.candidates();
+  set_items({all.begin(), all.end()});
 }
 
 void CandidateWindow::set_items(std::vector<int32_t> items) {
@@ -71,14 +72,15 @@ void CandidateWindow::set_items(std::vector<int32_t> items) {
 
 void CandidateWindow::start(std::span<const JudgedEvent> group) {
   if (window_ <= 0) {
-    std::fill(ever_.begin(), ever_.end(), 1);
+    for (const int32_t item : items_) ever_[item] = 1;
     return;
   }
   const int64_t begin = first_at(dataset_, group.front().time - window_);
   const int64_t end = first_at(dataset_, group.back().time);
   std::vector<int32_t> items;
   for (int64_t at = begin; at < end; ++at) {
-    items.push_back(dataset_.clicks().item[dataset_.by_time()[at]]);
+    const int32_t item = dataset_.clicks().item[dataset_.by_time()[at]];
+    if (dataset_.is_candidate(item)) items.push_back(item);
   }
   std::sort(items.begin(), items.end());
   items.erase(std::unique(items.begin(), items.end()), items.end());
@@ -122,6 +124,13 @@ void CandidateWindow::mask(const JudgedEvent& event, std::span<uint8_t> mask) {
     const bool past =
         dataset_.has_time() || clicks.split[click] == static_cast<uint8_t>(Split::kTrain);
     if (past && position_[clicks.item[click]] >= 0) mask[position_[clicks.item[click]]] = 0;
+  }
+  for (const Stream* stream : seen_streams_) {
+    const int64_t past = stream->past_end(event.user, event.time);
+    for (int64_t at = stream->user_begin[event.user]; at < past; ++at) {
+      const int32_t item = stream->item[at];
+      if (item != event.item && position_[item] >= 0) mask[position_[item]] = 0;
+    }
   }
 }
 

@@ -1,5 +1,6 @@
-// Which events of a split are judged, and which items are candidates at each of them: all items,
-// or those alive. Used by the catalogue's ranks and by baselines.
+// Which events of a split are judged, and which items are candidates at each of them: all that the
+// dataset's protocol admits, or those of them that are alive. Used by the catalogue's ranks and by
+// baselines.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ class CandidateWindow {
   /// Position of an item in items(), -1 if it is not there.
   int32_t position(int32_t item) const { return position_[item]; }
   /// Marks in `mask` [items().size()] which items are candidates of `event`, the next one of the
-  /// group; with exclude_seen those the user clicked before are not.
+  /// group; with exclude_seen those the user clicked before are not, nor those with an event of the
+  /// protocol's exclude_streams before it (the event's own item excepted).
   void mask(const JudgedEvent& event, std::span<uint8_t> mask);
   /// False if every item of items() is a candidate of every event: no mask is needed.
   bool masks() const { return window_ > 0 || exclude_seen_; }
@@ -56,6 +58,7 @@ class CandidateWindow {
   const Dataset& dataset_;
   int64_t window_;
   bool exclude_seen_;
+  std::vector<const Stream*> seen_streams_;
   std::vector<int32_t> items_, position_;
   std::vector<int32_t> clicks_in_window_;  // [items of the dataset]
   std::vector<uint8_t> alive_;             // [items_], alive at the last event

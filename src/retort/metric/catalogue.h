@@ -20,7 +20,7 @@ struct CatalogueOptions {
   Split split = Split::kTest;
   int64_t alive_window = 0;       // candidates: items clicked by anyone in [t - window, t); 0 = all
   int64_t refresh = 300'000'000;  // as-of item vectors are recomputed on this grid, microseconds
-  bool exclude_seen = false;      // items the user clicked before t are no candidates
+  bool exclude_seen = false;  // items the user clicked (protocol: has events of) before t are not
   Ties ties = Ties::kMid;
   bool reads_only = true;  // judge events that were read; false: every click
   double beta = 0;         // popularity correction: score + beta * log q (methods E8)

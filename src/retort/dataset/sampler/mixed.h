@@ -8,7 +8,7 @@
 
 namespace retort {
 
-/// q_i = share / items + (1 - share) * count_i^exponent / sum_j count_j^exponent.
+/// q_i = share / candidates + (1 - share) * count_i^exponent / sum_j count_j^exponent.
 /// Source: Yang et al., "Mixed negative sampling for learning two-tower neural networks in
 /// recommendations", WWW 2020.
 /// Shapes: the law is over [items]; draw and log_q cost O(1).

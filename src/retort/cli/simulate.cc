@@ -37,9 +37,10 @@ Action add(CLI::App& app, const CommonFlags& common) {
 
 Command simulate_command() {
   return {{.name = "simulate",
-           .summary = "a world and the log of a feed in it, with the truth beside it",
+           .summary = "a world and the log of a service in it, with the truth beside it",
            .examples = "  retort simulate feed --out world\n"
-                       "  retort simulate feed --out world2 --seed 2 --set world.users=2000\n",
+                       "  retort simulate feed --out world2 --seed 2 --set world.users=2000\n"
+                       "  retort simulate long_video --preset tiny --out platform\n",
            .reads_recipe = true},
           &add};
 }

@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
+#include "retort/sim/bisect.h"
 #include "retort/sim/law.h"
 #include "retort/sim/policy.h"
 
@@ -50,16 +51,6 @@ Exposures draw_exposures(const World& world) {
     }
   });
   return all;
-}
-
-/// Root of an increasing function in [low, high] by bisection to 1e-10.
-template <class F>
-double bisect(double low, double high, const F& increasing) {
-  while (high - low > 1e-10) {
-    const double middle = 0.5 * (low + high);
-    (increasing(middle) < 0 ? low : high) = middle;
-  }
-  return 0.5 * (low + high);
 }
 
 }  // namespace

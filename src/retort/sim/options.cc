@@ -6,6 +6,7 @@
 #include "retort/common/file.h"
 #include "retort/common/recipe.h"
 #include "retort/common/text.h"
+#include "retort/sim/world_key.h"
 
 namespace retort {
 namespace {
@@ -56,14 +57,6 @@ constexpr std::array kConstants{
     Constant{"title_noise", &C::title_noise, 0, 10},
 };
 
-template <class T>
-void check_range(const char* key, T value, T low, T high) {
-  if (!(value >= low && value <= high)) {
-    fail<ConfigError>("recipe key 'world.{}' is {}: give a value between {} and {}", key, value,
-                      low, high);
-  }
-}
-
 /// The null, near-null and reverse worlds of methods E5 as changes of constants.
 void apply_variant(WorldOptions& options) {
   WorldConstants& c = options.constants;
@@ -90,6 +83,8 @@ void read_options(Fields& fields, WorldOptions& options) {
   fields.read("start", options.start);
   fields.read("seed", options.seed);
   fields.read("log_seed", options.log_seed);
+  std::string kind = "feed";
+  fields.read_choice("kind", kind, {"feed", "long_video"});
   fields.read_choice("variant", options.variant, {"feed", "null", "near_null", "reverse"});
   fields.read("drift", options.drift);
   for (const Constant& constant : kConstants) {
@@ -102,17 +97,17 @@ void read_options(Fields& fields, WorldOptions& options) {
 }  // namespace
 
 void WorldOptions::validate() const {
-  check_range<int64_t>("users", users, 2, 999'999);
-  check_range<int64_t>("items", items, 10, 99'999);
-  check_range<int32_t>("days", days, 1, 90);
-  check_range<int32_t>("dimensions", dimensions, 2, 128);
-  check_range<int32_t>("categories", categories, 3, 1000);
-  check_range<int32_t>("authors", authors, 1, 100'000);
-  check_range<int32_t>("regions", regions, 1, 1000);
-  check_range<int32_t>("slots", slots, 1, 100);
+  check_world_key<int64_t>("users", users, 2, 999'999);
+  check_world_key<int64_t>("items", items, 10, 99'999);
+  check_world_key<int32_t>("days", days, 1, 90);
+  check_world_key<int32_t>("dimensions", dimensions, 2, 128);
+  check_world_key<int32_t>("categories", categories, 3, 1000);
+  check_world_key<int32_t>("authors", authors, 1, 100'000);
+  check_world_key<int32_t>("regions", regions, 1, 1000);
+  check_world_key<int32_t>("slots", slots, 1, 100);
   parse_moment(start, "recipe key 'world.start'");
   for (const Constant& constant : kConstants) {
-    check_range(constant.key, constants.*constant.field, constant.low, constant.high);
+    check_world_key(constant.key, constants.*constant.field, constant.low, constant.high);
   }
   if (constants.activity_shape != static_cast<int>(constants.activity_shape)) {
     fail<ConfigError>("recipe key 'world.activity_shape' is {}: give a whole number",

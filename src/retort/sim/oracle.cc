@@ -1,7 +1,6 @@
 #include "retort/sim/oracle.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -10,20 +9,12 @@
 #include "retort/common/error.h"
 #include "retort/sim/law.h"
 #include "retort/sim/policy.h"
+#include "retort/sim/world_keys.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kDay = 86'400'000'000;
-
-std::optional<int32_t> number_of(std::string_view key, char prefix, size_t digits, int64_t count) {
-  if (key.size() != digits + 1 || key[0] != prefix) return std::nullopt;
-  int32_t number = 0;
-  const auto [end, error] = std::from_chars(key.data() + 1, key.data() + key.size(), number);
-  if (error != std::errc() || end != key.data() + key.size()) return std::nullopt;
-  if (number < 0 || number >= count) return std::nullopt;
-  return number;
-}
 
 }  // namespace
 

@@ -7,28 +7,12 @@
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
 #include "retort/sim/law.h"
+#include "retort/sim/world_keys.h"
 
 namespace retort {
 namespace {
 
 constexpr double kFinite = 1e6;
-
-template <class Find>
-std::vector<int32_t> numbers_of(const Strings& keys, const char* what, const Dataset& dataset,
-                                const Find& find) {
-  std::vector<int32_t> numbers;
-  for (int64_t k = 0; k < keys.size(); ++k) {
-    const auto number = find(keys[k]);
-    if (!number) {
-      fail<DataError>(
-          "{}: {} '{}' is not of this simulated world; give the world whose log the "
-          "dataset was made of",
-          dataset.folder().string(), what, keys[k]);
-    }
-    numbers.push_back(*number);
-  }
-  return numbers;
-}
 
 }  // namespace
 

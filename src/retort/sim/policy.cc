@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "retort/sim/row_kernel.h"
-
 namespace retort {
 namespace {
 
@@ -15,6 +13,33 @@ int32_t last_below(const std::vector<double>& until, double target) {
 }
 
 }  // namespace
+
+void fill_exposures(const AffineRow& affine, int64_t alive, ExposureRow& row) {
+  row.weights.resize(static_cast<size_t>(alive));
+  row.block_sums.resize(static_cast<size_t>((alive + kRowBlock - 1) / kRowBlock));
+  exp_row(affine, alive, row.weights.data(), row.block_sums.data());
+  row.normaliser = 0;
+  for (const double sum : row.block_sums) row.normaliser += sum;
+}
+
+int32_t draw_exposure(double uniform, double popular, const std::vector<double>& popular_until,
+                      const ExposureRow& row, double part, double place) {
+  const auto alive = static_cast<int64_t>(row.weights.size());
+  if (part < uniform) return static_cast<int32_t>(place * static_cast<double>(alive));
+  if (part < uniform + popular) return last_below(popular_until, place * popular_until.back());
+  double target = place * row.normaliser;
+  size_t block = 0;
+  while (block + 1 < row.block_sums.size() && target >= row.block_sums[block]) {
+    target -= row.block_sums[block++];
+  }
+  const auto begin = static_cast<int64_t>(block) * kRowBlock;
+  const int64_t end = std::min<int64_t>(begin + kRowBlock, alive);
+  for (int64_t i = begin; i < end; ++i) {
+    target -= row.weights[static_cast<size_t>(i)];
+    if (target < 0) return static_cast<int32_t>(i);
+  }
+  return static_cast<int32_t>(end - 1);
+}
 
 std::vector<double> log_popularity(const World& world, int32_t day) {
   const auto alive = static_cast<size_t>(world.alive[static_cast<size_t>(day)]);
@@ -71,16 +96,12 @@ PolicyDay::PolicyDay(const World& world, int32_t day)
 void PolicyDay::fill(int32_t user, Row& row) const {
   std::vector<float> taste(static_cast<size_t>(world_.dim()) + 1);
   policy_taste(world_, user, day_, taste.data());
-  row.weights.resize(static_cast<size_t>(alive_));
-  row.block_sums.resize(static_cast<size_t>((alive_ + kRowBlock - 1) / kRowBlock));
-  exp_row({.base = log_pi_.data(),
-           .matrix = matrix_.data(),
-           .stride = alive_,
-           .taste = taste.data(),
-           .dim = world_.dim() + 1},
-          alive_, row.weights.data(), row.block_sums.data());
-  row.normaliser = 0;
-  for (const double sum : row.block_sums) row.normaliser += sum;
+  fill_exposures({.base = log_pi_.data(),
+                  .matrix = matrix_.data(),
+                  .stride = alive_,
+                  .taste = taste.data(),
+                  .dim = world_.dim() + 1},
+                 alive_, row);
 }
 
 double PolicyDay::exposure(const Row& row, int32_t item) const {
@@ -90,22 +111,7 @@ double PolicyDay::exposure(const Row& row, int32_t item) const {
 
 int32_t PolicyDay::draw(const Row& row, double part, double place) const {
   const WorldConstants& c = world_.options.constants;
-  if (part < c.policy_uniform) return static_cast<int32_t>(place * alive_);
-  if (part < c.policy_uniform + c.policy_popular) {
-    return last_below(popular_until_, place * popular_until_.back());
-  }
-  double target = place * row.normaliser;
-  size_t block = 0;
-  while (block + 1 < row.block_sums.size() && target >= row.block_sums[block]) {
-    target -= row.block_sums[block++];
-  }
-  const auto begin = static_cast<int64_t>(block) * kRowBlock;
-  const int64_t end = std::min<int64_t>(begin + kRowBlock, alive_);
-  for (int64_t i = begin; i < end; ++i) {
-    target -= row.weights[static_cast<size_t>(i)];
-    if (target < 0) return static_cast<int32_t>(i);
-  }
-  return static_cast<int32_t>(end - 1);
+  return draw_exposure(c.policy_uniform, c.policy_popular, popular_until_, row, part, place);
 }
 
 void PolicyDay::click_probabilities(int32_t user, std::vector<float>& out) const {

@@ -6,9 +6,24 @@
 #include <vector>
 
 #include "retort/common/rng.h"
+#include "retort/sim/row_kernel.h"
 #include "retort/sim/world.h"
 
 namespace retort {
+
+/// Unnormalised softmax weights of one user over A items, with their block sums and their total.
+struct ExposureRow {
+  std::vector<float> weights;      // [A]
+  std::vector<double> block_sums;  // [ceil(A / kRowBlock)]
+  double normaliser = 0;
+};
+/// weights = exp(row.base + taste * matrix), see exp_row.
+void fill_exposures(const AffineRow& affine, int64_t alive, ExposureRow& row);
+/// An item of 0 .. A - 1 from the mixture uniform / A + popular pi + rest weights / normaliser, by
+/// two uniforms: the first chooses the part, the second the item. `popular_until`: running sums
+/// of pi.
+int32_t draw_exposure(double uniform, double popular, const std::vector<double>& popular_until,
+                      const ExposureRow& row, double part, double place);
 
 /// What the policy and the clicks of one day need of the items, laid out for the row kernels.
 /// e_u(i) = uniform / A + popular pi_i + greedy softmax_i(4 <theta~_u, phi_i> + .6 t_i + ln pi_i)
@@ -23,12 +38,7 @@ class PolicyDay {
   double uniform() const { return uniform_; }  // policy_uniform / A
   const std::vector<float>& popular() const { return popular_; }
 
-  /// Unnormalised softmax weights of one user, with their block sums and their total.
-  struct Row {
-    std::vector<float> weights;      // [A]
-    std::vector<double> block_sums;  // [ceil(A / kRowBlock)]
-    double normaliser = 0;
-  };
+  using Row = ExposureRow;
   void fill(int32_t user, Row& row) const;
   /// e_u(i) of a filled row.
   double exposure(const Row& row, int32_t item) const;

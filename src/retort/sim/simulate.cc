@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -13,6 +12,9 @@
 #include "retort/common/thread_pool.h"
 #include "retort/log/duckdb.h"
 #include "retort/sim/day_log.h"
+#include "retort/sim/long_video_options.h"
+#include "retort/sim/long_video_simulate.h"
+#include "retort/sim/parquet_csv.h"
 
 namespace retort {
 namespace {
@@ -20,39 +22,6 @@ namespace {
 /// Users are simulated in this many blocks a day whatever the threads, so that the sums over
 /// users are always added in the same order.
 constexpr int64_t kBlocks = 64;
-
-constexpr const char* kCsv =
-    "SELECT {} FROM read_csv({}, auto_detect = false, header = false, delim = ',', quote = '', "
-    "escape = '', nullstr = '', columns = {{{}}})";
-
-/// Turns CSV rows into one Parquet file and removes them. `columns` in SQL: {'name': 'type'}.
-void to_parquet(DuckDb& db, const fs::path& csv, const fs::path& parquet,
-                const std::string& columns, const std::string& select) {
-  const std::string source =
-      fmt::format(fmt::runtime(kCsv), select, sql_string(csv.string()), columns);
-  db.run(fmt::format("COPY ({}) TO {} (FORMAT parquet, COMPRESSION zstd)", source,
-                     sql_string(parquet.string())),
-         parquet.string());
-  fs::remove(csv);
-}
-
-class Csv {
- public:
-  explicit Csv(fs::path path) : path_(std::move(path)), file_(path_, std::ios::binary) {}
-  void write(std::string_view rows) {
-    file_.write(rows.data(), static_cast<std::streamsize>(rows.size()));
-    if (!file_) fail<IoError>("{}: cannot write: {}", path_.string(), errno_text());
-  }
-  const fs::path& close() {
-    file_.close();
-    if (!file_) fail<IoError>("{}: cannot write: {}", path_.string(), errno_text());
-    return path_;
-  }
-
- private:
-  fs::path path_;
-  std::ofstream file_;
-};
 
 void write_users(DuckDb& db, const World& world, const fs::path& folder) {
   Csv csv(folder / "users.csv");
@@ -210,6 +179,7 @@ Json summary_of(const World& world, const LogTally& tally) {
 }  // namespace
 
 SimulateResult simulate(const Json& recipe, const SimulateOptions& options) {
+  if (is_long_video(recipe)) return simulate_long_video(recipe, options);
   WorldOptions wanted = world_options(recipe);
   if (options.seed) {
     wanted.seed = *options.seed;

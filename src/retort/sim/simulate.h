@@ -27,6 +27,7 @@ struct SimulateResult {
 ///   items.parquet        item_id, category, author, title_style, length, published
 ///   truth/               the latents, for the oracle only
 ///   world.json           options, constants and their hash, calibration, counts, measures
+/// With kind = "long_video" in [world]: the files of simulate_long_video (long_video_simulate.h).
 /// The result depends on the options alone, not on threads. Throws ConfigError, IoError,
 /// Interrupted.
 SimulateResult simulate(const Json& recipe, const SimulateOptions& options);

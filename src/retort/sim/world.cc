@@ -11,37 +11,12 @@
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
 #include "retort/sim/calibrate.h"
+#include "retort/sim/directions.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kDay = 86'400'000'000;
-constexpr int kUserCategories = 3;  // that make up a taste
-
-void normalise(std::span<float> x) {
-  double sum = 0;
-  for (const float value : x) sum += static_cast<double>(value) * value;
-  const double scale = 1.0 / std::sqrt(std::max(sum, 1e-30));
-  for (float& value : x) value = static_cast<float>(value * scale);
-}
-
-/// out += scale * (a uniformly random unit vector).
-void add_direction(const Rng& rng, double scale, std::span<float> out) {
-  std::vector<double> draw(out.size());
-  double sum = 0;
-  for (size_t k = 0; k < out.size(); ++k) {
-    draw[k] = rng.normal(k);
-    sum += draw[k] * draw[k];
-  }
-  const double factor = scale / std::sqrt(std::max(sum, 1e-30));
-  for (size_t k = 0; k < out.size(); ++k) out[k] += static_cast<float>(factor * draw[k]);
-}
-
-double dot(const float* a, const float* b, int32_t dim) {
-  double sum = 0;
-  for (int32_t k = 0; k < dim; ++k) sum += static_cast<double>(a[k]) * b[k];
-  return sum;
-}
 
 int32_t bucket(double x, double low, double step, int32_t count) {
   return std::clamp(static_cast<int32_t>(std::floor((x - low) / step)), 0, count - 1);
@@ -156,25 +131,9 @@ class Builder {
     }
   }
 
-  /// A taste: three topics in Dirichlet(1) shares and some noise. Returns its main topic.
+  /// Returns the main topic.
   int32_t taste(const Rng& own, std::span<float> out) const {
-    const Permutation pick(static_cast<uint64_t>(options_.categories), own.fork(0));
-    double shares[kUserCategories], total = 0;
-    for (uint64_t s = 0; s < kUserCategories; ++s) {
-      shares[s] = -std::log(1 - own.uniform(s));
-      total += shares[s];
-    }
-    std::fill(out.begin(), out.end(), 0.0F);
-    for (uint64_t s = 0; s < kUserCategories; ++s) {
-      const size_t topic = pick(s) * d_;
-      for (size_t k = 0; k < d_; ++k) {
-        out[k] += static_cast<float>(shares[s] / total) * topics_[topic + k];
-      }
-    }
-    add_direction(own.fork(1), c_.user_noise, out);
-    normalise(out);
-    const auto main = std::max_element(shares, shares + kUserCategories) - shares;
-    return static_cast<int32_t>(pick(static_cast<uint64_t>(main)));
+    return draw_taste(topics_, c_.user_noise, own, out)[0];
   }
 
   void users() {

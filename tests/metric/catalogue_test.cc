@@ -108,7 +108,17 @@ class Catalogue : public testing::Test {
           dataset_->has_time() ? clicks.time[other] < clicks.time[click] : clicks.split[other] == 0;
       if (clicks.user[other] == clicks.user[click] && past) items.erase(clicks.item[other]);
     }
+    if (options.exclude_seen)
+      for (const std::string& name : tiny_.protocol.exclude_streams)
+        for (const TinyClick& event : tiny_.streams.at(name))
+          if (event.user == clicks.user[click] && event.time < clicks.time[click] &&
+              event.item != clicks.item[click])
+            items.erase(event.item);
+    std::erase_if(items, [&](int32_t item) { return !may_be_candidate(item); });
     return items;
+  }
+  bool may_be_candidate(int32_t item) const {
+    return tiny_.candidates.empty() || tiny_.candidates[static_cast<size_t>(item)] != 0;
   }
 
   struct Judged {
@@ -193,7 +203,8 @@ class Catalogue : public testing::Test {
     };
     std::set<int32_t> items;
     if (options.alive_window <= 0) {
-      for (int32_t item = 0; item < dataset_->items(); ++item) items.insert(item);
+      for (int32_t item = 0; item < dataset_->items(); ++item)
+        if (may_be_candidate(item)) items.insert(item);
       return items;
     }
     int64_t first = INT64_MAX, last = INT64_MIN;
@@ -204,7 +215,7 @@ class Catalogue : public testing::Test {
       last = std::max(last, dataset_->clicks().time[other]);
     }
     for (const auto& [item, count] : counts_within(first - options.alive_window, last)) {
-      items.insert(item);
+      if (may_be_candidate(item)) items.insert(item);
     }
     return items;
   }
@@ -239,6 +250,25 @@ TEST_F(Catalogue, SeenItemsAreNoCandidates) {
   open();
   expect_brute_force({.exclude_seen = true});
   expect_brute_force({.alive_window = 5 * kHour, .refresh = kHour, .exclude_seen = true});
+}
+
+TEST_F(Catalogue, ItemsWithEventsOfAStreamAreNoCandidatesButTheEventsOwn) {
+  const TinyDataset other = random_tiny_dataset(8, tiny_.users, tiny_.items);
+  tiny_.streams["watched"] = other.clicks;
+  tiny_.protocol.exclude_streams = {"watched"};
+  open();
+  expect_brute_force({.exclude_seen = true});
+  expect_brute_force({.alive_window = 5 * kHour, .refresh = kHour, .exclude_seen = true});
+  expect_brute_force({});
+}
+
+TEST_F(Catalogue, OnlyCandidatesOfTheProtocolAreRanked) {
+  for (int32_t item = 0; item < tiny_.items; ++item)
+    tiny_.candidates.push_back(item % 3 == 0 ? 0 : 1);
+  open();
+  expect_brute_force({});
+  expect_brute_force({.exclude_seen = true, .reads_only = false, .beta = 0.5});
+  expect_brute_force({.alive_window = 5 * kHour, .refresh = kHour, .beta = 1});
 }
 
 TEST_F(Catalogue, BetaAddsTheLogShare) {

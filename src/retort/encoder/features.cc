@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <tuple>
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
@@ -120,15 +121,17 @@ void check_names(const Schema& schema, const Json& features) {
   }
 }
 
-/// A side sequence stands beside the sequence of the same `of` and `last`.
+/// A side sequence stands beside the sequence of the same `stream`, `of`, `last` and `distinct`.
 void check_lengths(const Schema& schema, const Json& features) {
-  std::map<std::pair<std::string, int32_t>, std::pair<std::string, size_t>> lengths;
+  std::map<std::tuple<std::string, std::string, int32_t, bool>, std::pair<std::string, size_t>>
+      lengths;
   for (const FeatureSpec& spec : schema.features) {
     const auto value = features.find(spec.name);
     if (spec.side != Side::kUser || spec.kind != FeatureKind::kSequence ||
         value == features.end() || !value->is_array())
       continue;
-    const auto [at, added] = lengths.try_emplace({spec.of, spec.last}, spec.name, value->size());
+    const auto [at, added] = lengths.try_emplace({spec.stream, spec.of, spec.last, spec.distinct},
+                                                 spec.name, value->size());
     if (!added && at->second.second != value->size())
       fail<DataError>("features: '{}' has {} values, '{}' beside it has {}", spec.name,
                       value->size(), at->second.first, at->second.second);

@@ -270,8 +270,10 @@ TEST_F(Attribution, TheTextRunsAsItStands) {
   end_log(15);
   for (const std::string sets : {"", "cut = \"paper\"", "censor = \"partial\"\ndays = 5"}) {
     const auto expected = attribute(sets);
-    std::string sql = attribution_text(
-        read_attribution(recipe(sets), read_split_options(recipe(sets), {})).value());
+    const auto options = read_attribution(recipe(sets), read_split_options(recipe(sets), {}));
+    std::string sql =
+        attribution_text(*options, sets.empty() ? std::vector<std::string>{"imp_id", "time"}
+                                                : std::vector<std::string>{});
     const auto replace = [&](const std::string& from, const std::string& to) {
       for (size_t at = 0; (at = sql.find(from, at)) != std::string::npos; at += to.size())
         sql.replace(at, from.size(), to);

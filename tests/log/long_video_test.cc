@@ -10,6 +10,7 @@
 #include "retort/common/error.h"
 #include "retort/dataset/assembler.h"
 #include "retort/dataset/loader.h"
+#include "retort/sim/simulate.h"
 
 namespace retort {
 namespace {
@@ -196,11 +197,53 @@ TEST_F(LongVideo, TheSqlOfTheRecipeIsPrinted) {
       load_recipe(fs::path(RETORT_SOURCE) / "recipes/data/long_video_movies.toml", "", {});
   const std::string sql = attribution_sql(recipe);
   for (const char* part : {"FROM 'playbacks.parquet'", "WHERE type = 'movie'", "INTERVAL 7 DAY",
-                           ":test_start", "c.kind = 'unfamiliar'"})
+                           "i.score_click", ":test_start", "c.kind = 'unfamiliar'"})
     EXPECT_THAT(sql, HasSubstr(part));
   Json without = recipe;
   without.erase("attribution");
   EXPECT_THROW(attribution_sql(without), ConfigError);
+}
+
+TEST(LongVideoWorld, IsSimulatedAndIngestedWhole) {
+  const ScratchFolder folder;
+  const Json world = load_recipe(fs::path(RETORT_SOURCE) / "recipes/data/long_video.toml", "tiny",
+                                 {"world.users=200", "world.days=10"});
+  simulate(world, {.out = folder / "world", .seed = {}});
+  const auto count = [&](const std::string& what, const std::string& condition) {
+    return DuckDb()
+        .query_integer(fmt::format("SELECT count(*) FROM {} WHERE {}",
+                                   sql_string((folder / ("world/" + what + ".parquet")).string()),
+                                   condition))
+        .value();
+  };
+  for (const std::string name : {"tv", "movies"}) {
+    const std::string type = name == "tv" ? "tv" : "movie";
+    const Json recipe = load_recipe(
+        fs::path(RETORT_SOURCE) / "recipes/data" / ("long_video_" + name + ".toml"), "tiny", {});
+    const IngestResult result = ingest(recipe, {.from = folder / "world", .out = folder / name});
+    EXPECT_TRUE(result.rejected.empty());
+    const Dataset data(folder / name, true);
+    // The platform's own mark of a click and the attribution's are the same.
+    EXPECT_EQ(data.clicks().size(), count("impressions", "clicked AND type = '" + type + "'"));
+    EXPECT_EQ(data.impressions().size(), count("impressions", "kept AND type = '" + type + "'"));
+    EXPECT_EQ(std::ssize(data.candidates()), count("items", "type = '" + type + "'"));
+    EXPECT_EQ(result.split.at("test_from"), kStart + 9 * kDay);
+    EXPECT_EQ(std::ssize(data.stream("watched_tv").item), count("playbacks", "type = 'tv'"));
+    for (const Split split : {Split::kTrain, Split::kValid, Split::kTest}) {
+      double known = 0, seconds = 0;
+      for (const int64_t row : data.rows_of(split))
+        if (const float value = data.clicks().seconds[static_cast<size_t>(row)];
+            !std::isnan(value)) {
+          known += 1;
+          seconds += value;
+        }
+      ASSERT_GT(known, 5) << name;
+      EXPECT_GT(seconds / known, 600) << name;
+      EXPECT_LT(seconds / known, 7 * 86400) << name;
+      const auto rows = static_cast<double>(data.rows_of(split).size());
+      EXPECT_TRUE(split == Split::kTrain ? known < rows : known == rows) << name;
+    }
+  }
 }
 
 constexpr const char* kIds =

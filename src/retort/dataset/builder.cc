@@ -1,6 +1,7 @@
 #include "retort/dataset/builder.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
 #include <future>
@@ -268,6 +269,27 @@ class Builder {
   std::future<void> closing_;
 };
 
+/// The columns of the attributed impressions that the recipe reads; empty where an expression may
+/// read any.
+std::vector<std::string> impression_columns(const DataRecipe& recipe) {
+  std::vector<std::string> texts, columns;
+  for (const EventSource& source : recipe.events) {
+    if (source.source.table.empty()) continue;
+    for (const std::string& text :
+         {source.user, source.item, source.time, source.request, source.split, source.source.where})
+      texts.push_back(text);
+  }
+  for (const ContextColumn& column : recipe.context) texts.push_back(column.expression);
+  for (const std::string& text : texts) {
+    const bool bare = std::all_of(text.begin(), text.end(),
+                                  [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+    if (!bare) return {};
+    if (!text.empty() && std::find(columns.begin(), columns.end(), text) == columns.end())
+      columns.push_back(text);
+  }
+  return columns;
+}
+
 }  // namespace
 
 IngestResult ingest(const Json& recipe, const IngestOptions& options) {
@@ -279,7 +301,7 @@ std::string attribution_sql(const Json& recipe) {
   const DataRecipe read = read_data_recipe(recipe);
   if (!read.attribution)
     fail<ConfigError>("the recipe has no table [attribution], so there is no SQL of it");
-  return attribution_text(*read.attribution);
+  return attribution_text(*read.attribution, impression_columns(read));
 }
 
 Json to_json(const IngestResult& result) {

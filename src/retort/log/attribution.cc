@@ -239,7 +239,11 @@ AttributionMade attribute(DuckDb& db, const AttributionOptions& options, const S
   return Attributor(db, options, from).run(split, max_rejected);
 }
 
-std::string attribution_text(const AttributionOptions& options) {
+std::string attribution_text(const AttributionOptions& options,
+                             const std::vector<std::string>& columns) {
+  const std::string kept = columns.empty() ? "*" : fmt::format("{}", fmt::join(columns, ", "));
+  const std::string result =
+      columns.empty() ? "i.*," : fmt::format("i.{},", fmt::join(columns, ", i."));
   const auto& p = options.playbacks;
   const auto& i = options.impressions;
   const auto& c = options.collections;
@@ -250,16 +254,16 @@ std::string attribution_text(const AttributionOptions& options) {
                    "milliseconds, {} AS began_in, {} AS imp\nFROM {}",
                    p.id, p.user, p.item, p.time, p.minutes, p.collection, p.impression,
                    source_text(p.source))},
-      {"What was shown; its own columns clicked and seconds, if any, give way to those made here.",
+      {"What was shown.",
        fmt::format("CREATE VIEW impression AS\nSELECT {} AS imp, {} AS viewer, {} AS program, {} "
-                   "AS shown_at, {} AS shown_in, *\nFROM {}",
-                   i.id, i.user, i.item, i.time, i.collection, source_text(i.source))},
+                   "AS shown_at, {} AS shown_in,\n       {}\nFROM {}",
+                   i.id, i.user, i.item, i.time, i.collection, kept, source_text(i.source))},
       {"Where it was shown.",
        fmt::format("CREATE VIEW collection AS\nSELECT {} AS collection_id, {} AS kind\nFROM {}",
                    c.id, c.kind, source_text(c.source))}};
   for (const SqlStep& step : discovery_steps()) steps.push_back(step);
   const AttributionMoments names{":log_end", ":train_end", ":test_start"};
-  for (const SqlStep& step : dwm_steps(options, names, "i.*,")) steps.push_back(step);
+  for (const SqlStep& step : dwm_steps(options, names, result)) steps.push_back(step);
   std::string text = "-- :log_end     just after the last playback of the log\n";
   if (options.cut == "strict")
     text +=

@@ -65,7 +65,9 @@ AttributionMade attribute(DuckDb& db, const AttributionOptions& options, const S
                           const fs::path& from, double max_rejected);
 
 /// The same as SQL to read or to run on another engine, with `:log_end`, `:train_end` (the
-/// beginning of validation) and `:test_start` for the moments.
-std::string attribution_text(const AttributionOptions& options);
+/// beginning of validation) and `:test_start` for the moments. `columns` of the impressions are
+/// kept beside the labels; empty: all, which must then have none called clicked or seconds.
+std::string attribution_text(const AttributionOptions& options,
+                             const std::vector<std::string>& columns);
 
 }  // namespace retort

@@ -9,8 +9,8 @@ namespace {
 std::string known_until(const AttributionOptions& options, const AttributionMoments& moments,
                         const std::string& shown_at) {
   if (options.cut == "paper") return moments.log_end;
-  return fmt::format("CASE WHEN {} < {} THEN {} ELSE {} END", shown_at, moments.train_end,
-                     moments.test_start, moments.log_end);
+  return fmt::format("CASE WHEN {} < {}\n                  THEN {} ELSE {} END", shown_at,
+                     moments.train_end, moments.test_start, moments.log_end);
 }
 
 }  // namespace
@@ -38,11 +38,12 @@ std::vector<SqlStep> discovery_steps() {
 std::vector<SqlStep> dwm_steps(const AttributionOptions& options, const AttributionMoments& moments,
                                const std::string& columns) {
   const std::string window = fmt::format("INTERVAL {} DAY", options.days);
-  const std::string clip =
-      options.cut == "paper"
-          ? fmt::format("began + {}", window)
-          : fmt::format("CASE WHEN shown_at < {} THEN least(began + {}, {}) ELSE began + {} END",
-                        moments.train_end, window, moments.test_start, window);
+  const std::string clip = options.cut == "paper"
+                               ? fmt::format("began + {}", window)
+                               : fmt::format(
+                                     "CASE WHEN shown_at < {}\n                  THEN least(began "
+                                     "+ {}, {}) ELSE began + {} END",
+                                     moments.train_end, window, moments.test_start, window);
   const std::string seconds =
       options.censor == "partial"
           ? "coalesce(w.seconds, 0)"

@@ -28,7 +28,14 @@ TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
   inputs.click = torch::tensor({1.F, 0.F, 1.F});
   inputs.read = torch::tensor({1.F, 0.F, 0.F});
   inputs.seconds = torch::tensor({70.F, 0.F, 3.F});
-  EXPECT_EQ(losses().size(), 4U);
+  inputs.student_click = inputs.student * 2;
+  inputs.student_dwm = inputs.student - 1;
+  inputs.known = torch::ones({3});
+  inputs.reward = torch::tensor({1.5F, 0.F, 0.5F});
+  inputs.catalogue.users_click = inputs.student.unsqueeze(1);
+  inputs.catalogue.items = torch::tensor({0.5F, -1.F, 2.F, 0.1F}).unsqueeze(1);
+  inputs.catalogue.targets = torch::tensor({2, 0, 3}, torch::kInt64);
+  EXPECT_EQ(losses().size(), 7U);
   for (const LossEntry& entry : losses()) {
     EXPECT_FALSE(entry.summary.empty());
     EXPECT_FALSE(entry.source.empty());
@@ -37,7 +44,7 @@ TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
     const torch::Tensor value = make_loss(std::string(entry.name), term)(inputs);
     EXPECT_EQ(value.dim(), 0) << entry.name;
     inputs.student.mutable_grad().reset();
-    value.backward();
+    value.backward({}, true);
     EXPECT_GT(inputs.student.grad().abs().sum().item<double>(), 0) << entry.name;
   }
 }

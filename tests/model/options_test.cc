@@ -87,15 +87,22 @@ TEST(MakeInput, RefusesToSplitTheDenseValuesOfASide) {
 
 TEST(Registry, KnowsItsModelsAndNamesTheNearest) {
   const Rng init(1, "init");
-  for (const CandidateModelEntry& entry : candidate_models())
-    EXPECT_NE(make_candidate_model(small_schema(), {{"kind", entry.name}}, init), nullptr);
+  const Json layers{{"item_layers", {128, 64}}};
+  std::shared_ptr<CandidateModel> student;
+  for (const CandidateModelEntry& entry : candidate_models()) {
+    Json table = entry.name == "multi_task" ? layers : Json::object();
+    table["kind"] = entry.name;
+    student = make_candidate_model(small_schema(), table, init);
+    EXPECT_NE(student, nullptr);
+  }
   for (const RankingModelEntry& entry : ranking_models())
-    EXPECT_NE(make_ranking_model(small_schema(), {{"kind", entry.name}}, init), nullptr);
-  EXPECT_EQ(make_ranking_model(small_schema(), {{"kind", "none"}}, init), nullptr);
-  EXPECT_EQ(make_ranking_model(small_schema(), Json(), init), nullptr);
+    EXPECT_NE(make_ranking_model(small_schema(), {{"kind", entry.name}}, init, student.get()),
+              nullptr);
+  EXPECT_EQ(make_ranking_model(small_schema(), {{"kind", "none"}}, init, student.get()), nullptr);
+  EXPECT_EQ(make_ranking_model(small_schema(), Json(), init, student.get()), nullptr);
   EXPECT_THAT(
       config_error([&] {
-        make_ranking_model(small_schema(), {{"kind", "mmoee"}}, init);
+        make_ranking_model(small_schema(), {{"kind", "mmoee"}}, init, student.get());
       }),
       AllOf(HasSubstr("teacher.kind"), HasSubstr("did you mean 'mmoe'"), HasSubstr("single")));
 }

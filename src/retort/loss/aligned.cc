@@ -7,8 +7,8 @@ namespace retort {
 
 torch::Tensor weighted_bce(const torch::Tensor& logits, const torch::Tensor& clicks,
                            const torch::Tensor& reward, const torch::Tensor& known) {
-  const torch::Tensor rows = -(clicks * reward * torch::log_sigmoid(logits) +
-                               (1 - clicks) * torch::log_sigmoid(-logits));
+  const torch::Tensor rows =
+      -(clicks * reward * torch::log_sigmoid(logits) + (1 - clicks) * torch::log_sigmoid(-logits));
   return (known * rows).sum() / known.sum().clamp_min(1);
 }
 

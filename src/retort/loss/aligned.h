@@ -16,9 +16,9 @@ namespace retort {
 torch::Tensor weighted_bce(const torch::Tensor& logits, const torch::Tensor& clicks,
                            const torch::Tensor& reward, const torch::Tensor& known);
 
-/// L = mean_i [ p_i softplus(-x_i) + (1 - p_i) softplus(x_i) ], p = sigmoid(t); dL/dx = (q - p) / R.
-/// The target passes no gradient unless `detach` is false. Rows whose target is NaN do not count.
-/// Source: RRA eq. 5, 6; methods B5 (a).
+/// L = mean_i [ p_i softplus(-x_i) + (1 - p_i) softplus(x_i) ], p = sigmoid(t); dL/dx = (q - p) /
+/// R. The target passes no gradient unless `detach` is false. Rows whose target is NaN do not
+/// count. Source: RRA eq. 5, 6; methods B5 (a).
 /// @param target [R] logit   @param student [R] logit   @return scalar
 torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student,
                        bool detach = true);

@@ -24,14 +24,10 @@ const std::vector<std::string>& logit_names() {
 
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss) {
   const std::map<std::string, const torch::Tensor*> logits{
-      {"student", &inputs.student},
-      {"student_click", &inputs.student_click},
-      {"student_dwm", &inputs.student_dwm},
-      {"teacher_click", &inputs.teacher_click},
-      {"teacher_read", &inputs.teacher_read},
-      {"teacher_dwm", &inputs.teacher_dwm},
-      {"logged_click", &inputs.logged_click},
-      {"logged_dwm", &inputs.logged_dwm}};
+      {"student", &inputs.student},           {"student_click", &inputs.student_click},
+      {"student_dwm", &inputs.student_dwm},   {"teacher_click", &inputs.teacher_click},
+      {"teacher_read", &inputs.teacher_read}, {"teacher_dwm", &inputs.teacher_dwm},
+      {"logged_click", &inputs.logged_click}, {"logged_dwm", &inputs.logged_dwm}};
   const torch::Tensor& logit = *logits.at(name);
   if (logit.defined()) return logit;
   const char* remedy = name.starts_with("teacher")  ? "; add a [teacher] that has this head"

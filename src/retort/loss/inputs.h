@@ -11,8 +11,8 @@
 
 namespace retort {
 
-/// The fields of a term, with the trainer's keys "loss", "weight" and "enabled" known. The path in messages
-/// is "terms". Shapes: none; Source: docs/recipes.md.
+/// The fields of a term, with the trainer's keys "loss", "weight" and "enabled" known. The path in
+/// messages is "terms". Shapes: none; Source: docs/recipes.md.
 Fields term_fields(const Json& term);
 
 /// The logits that `on` of a term may name: those of the student, then those of the teacher.

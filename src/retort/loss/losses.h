@@ -26,16 +26,16 @@ struct CatalogueInputs {
 
 /// What a loss may look at; undefined tensors where a recipe has none. All [R] float.
 struct LossInputs {
-  torch::Tensor student{};                     // s, the student's inner product
+  torch::Tensor student{};                       // s, the student's inner product
   torch::Tensor student_click{}, student_dwm{};  // of a student with one vector a task
-  torch::Tensor teacher_click{};               // a
-  torch::Tensor teacher_read_given_click{};    // b
-  torch::Tensor teacher_read{};                // l, logit of pCTCVR
-  torch::Tensor teacher_dwm{};                 // logit of a weighted logistic regression
-  torch::Tensor logged_click{}, logged_dwm{};  // of the ranker live at the moment; NaN: unknown
-  torch::Tensor click{}, read{}, seconds{};    // y, z, T
-  torch::Tensor known{};                       // 1 where T is known, else 0
-  torch::Tensor reward{};                      // w_dwm: min(T, clip) / mean, of clicks about 1
+  torch::Tensor teacher_click{};                 // a
+  torch::Tensor teacher_read_given_click{};      // b
+  torch::Tensor teacher_read{};                  // l, logit of pCTCVR
+  torch::Tensor teacher_dwm{};                   // logit of a weighted logistic regression
+  torch::Tensor logged_click{}, logged_dwm{};    // of the ranker live at the moment; NaN: unknown
+  torch::Tensor click{}, read{}, seconds{};      // y, z, T
+  torch::Tensor known{};                         // 1 where T is known, else 0
+  torch::Tensor reward{};                        // w_dwm: min(T, clip) / mean, of clicks about 1
   CatalogueInputs catalogue{};
 };
 

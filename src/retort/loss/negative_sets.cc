@@ -2,6 +2,8 @@
 
 #include <array>
 #include <limits>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "retort/common/error.h"
@@ -90,8 +92,7 @@ torch::Tensor window_of(const torch::Tensor& logits, const torch::Tensor& target
 torch::Tensor hard(const torch::Tensor& users, const CatalogueInputs& catalogue,
                    const NegativeSet& set) {
   const torch::Tensor logits = all_logits(users, catalogue, set);
-  return against(own_logits(logits, catalogue.targets),
-                 window_of(logits, catalogue.targets, set));
+  return against(own_logits(logits, catalogue.targets), window_of(logits, catalogue.targets, set));
 }
 
 torch::Tensor mixed(const torch::Tensor& users, const CatalogueInputs& catalogue,
@@ -134,13 +135,21 @@ torch::Tensor draw_uniform(const torch::Tensor& targets, int64_t items, int64_t 
   const torch::Tensor own = targets.cpu().contiguous();
   torch::Tensor drawn = torch::empty({own.size(0), n}, torch::kInt64);
   auto* to = drawn.data_ptr<int64_t>();
+  std::vector<int64_t> others(static_cast<size_t>(items - 1));  // whatever order, all of them
+  std::iota(others.begin(), others.end(), 0);
   for (int64_t row = 0; row < own.size(0); ++row) {
-    const Permutation order(static_cast<uint64_t>(items - 1), rng.fork(static_cast<uint64_t>(row)));
+    const Rng of_row = rng.fork(static_cast<uint64_t>(row));
     const int64_t target = own.data_ptr<int64_t>()[row];
+    // The first n places of a shuffle; the swaps go back afterwards, so that a row's draws do not
+    // depend on the rows before it.
+    std::vector<size_t> swapped;
     for (int64_t k = 0; k < n; ++k) {
-      const auto item = static_cast<int64_t>(order(static_cast<uint64_t>(k)));
-      *to++ = item + (item >= target ? 1 : 0);
+      const auto at = static_cast<size_t>(k);
+      swapped.push_back(at + of_row.below(others.size() - at, static_cast<uint64_t>(k)));
+      std::swap(others[at], others[swapped.back()]);
+      *to++ = others[at] + (others[at] >= target ? 1 : 0);
     }
+    for (size_t at = swapped.size(); at-- > 0;) std::swap(others[at], others[swapped[at]]);
   }
   return drawn.to(targets.device());
 }

@@ -14,14 +14,14 @@ namespace retort {
 /// What the entries are made from; those that an entry does not use are left alone.
 struct NegativeSet {
   std::string kind = "all";
-  int64_t count = 100;             // uniform: n
-  int64_t low = 100, high = 200;   // hard, mixed: ranks [low, high), the best negative has rank 1
-  double temperature = 1;          // logits are divided by it
+  int64_t count = 100;            // uniform: n
+  int64_t low = 100, high = 200;  // hard, mixed: ranks [low, high), the best negative has rank 1
+  double temperature = 1;         // logits are divided by it
 };
 
-/// Row r: -log softmax over {target} and the set N(r), of logits <users[r], items[j]> / temperature.
-/// Source: RRA sec. 5.3.3, table 4; methods B6 (the exact sets); batch_corrected: Yi et al., RecSys
-/// 2019. All but "all" hold logits [R, N] (batch: [R, R]).
+/// Row r: -log softmax over {target} and the set N(r), of logits <users[r], items[j]> /
+/// temperature. Source: RRA sec. 5.3.3, table 4; methods B6 (the exact sets); batch_corrected: Yi
+/// et al., RecSys 2019. All but "all" hold logits [R, N] (batch: [R, R]).
 /// @param users [R, D]   @param catalogue targets must not be -1   @return [R], differentiable
 using SetLoss = torch::Tensor (*)(const torch::Tensor& users, const CatalogueInputs& catalogue,
                                   const NegativeSet& set);

@@ -67,8 +67,8 @@ void Aligned::initialise(const Rng& init, double embedding_deviation) {
 }
 
 std::shared_ptr<RankingModel> make_aligned(const Schema& schema, const Json& teacher,
-                                           const Rng& init, CandidateModel& student) {
-  auto* retrieval = dynamic_cast<MultiTask*>(&student);
+                                           const Rng& init, CandidateModel* student) {
+  auto* retrieval = dynamic_cast<MultiTask*>(student);
   if (retrieval == nullptr)
     fail<ConfigError>("recipe key 'teacher.kind': 'aligned' goes with student.kind = 'multi_task'");
   const AlignedOptions options = AlignedOptions::read(teacher);

@@ -34,6 +34,6 @@ class Aligned : public RankingModel {
 };
 
 std::shared_ptr<RankingModel> make_aligned(const Schema&, const Json& teacher, const Rng& init,
-                                           CandidateModel& student);
+                                           CandidateModel* student);
 
 }  // namespace retort

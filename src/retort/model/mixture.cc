@@ -47,7 +47,8 @@ torch::Tensor Mixture::with_products(const std::vector<torch::Tensor>& fields) {
     for (size_t i = 0; i < products_.size(); ++i) projected.push_back(products_[i](fields[i]));
     const torch::Tensor stacked = torch::stack(projected, 1);  // [R, F, d]
     const torch::Tensor all = torch::matmul(stacked, stacked.transpose(1, 2));
-    const torch::Tensor pairs = torch::triu_indices(count, count, 1, all.options().dtype(torch::kLong));
+    const torch::Tensor pairs =
+        torch::triu_indices(count, count, 1, all.options().dtype(torch::kLong));
     parts.push_back(all.reshape({-1, count * count}).index_select(1, pairs[0] * count + pairs[1]));
   }
   return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);

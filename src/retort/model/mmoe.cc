@@ -60,8 +60,8 @@ void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   initialise_tables(*this, init, embedding_deviation);
 }
 
-std::shared_ptr<RankingModel> make_mmoe(const Schema& schema, const Json& teacher,
-                                        const Rng& init, CandidateModel&) {
+std::shared_ptr<RankingModel> make_mmoe(const Schema& schema, const Json& teacher, const Rng& init,
+                                        CandidateModel*) {
   const TeacherOptions options = TeacherOptions::read(teacher);
   auto model = std::make_shared<Mmoe>(schema, options);
   model->initialise(init, options.features.embedding_deviation);

@@ -34,6 +34,6 @@ class Mmoe : public RankingModel {
 };
 
 std::shared_ptr<RankingModel> make_mmoe(const Schema&, const Json& teacher, const Rng& init,
-                                        CandidateModel& student);
+                                        CandidateModel* student);
 
 }  // namespace retort

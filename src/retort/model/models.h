@@ -59,9 +59,10 @@ struct CandidateModelEntry {
 };
 struct RankingModelEntry {
   std::string_view name, summary, source;
-  /// `recipe` is the table [teacher]; `student`, which outlives the teacher, may lend it parts.
+  /// `recipe` is the table [teacher]; `student`, which outlives the teacher, may lend it parts;
+  /// nullptr: there is nothing to lend.
   std::shared_ptr<RankingModel> (*make)(const Schema&, const Json& recipe, const Rng& init,
-                                        CandidateModel& student);
+                                        CandidateModel* student);
 };
 std::span<const CandidateModelEntry> candidate_models();  // two_tower, multi_task
 std::span<const RankingModelEntry> ranking_models();      // mmoe, single, aligned
@@ -71,7 +72,8 @@ std::shared_ptr<CandidateModel> make_candidate_model(const Schema&, const Json& 
                                                      const Rng& init);
 /// nullptr if the table is absent (null) or its kind is "none".
 std::shared_ptr<RankingModel> make_ranking_model(const Schema&, const Json& teacher,
-                                                 const Rng& init, CandidateModel& student);
+                                                 const Rng& init,
+                                                 CandidateModel* student = nullptr);
 
 /// A student rebuilt from its stored architecture (bundle, checkpoint); the weights are to be
 /// loaded (until then tables are zero).

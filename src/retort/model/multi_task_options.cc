@@ -47,8 +47,8 @@ SequenceSpec take_sequence(const Schema& schema, const std::string& feature, Inp
     }
     field.dim = options.features.embedding;
     const auto at = field.feature == feature ? sequence.fields.begin() : sequence.fields.end();
-    sequence.sparse_index.insert(
-        sequence.sparse_index.begin() + (at - sequence.fields.begin()), input.sparse_index[i]);
+    sequence.sparse_index.insert(sequence.sparse_index.begin() + (at - sequence.fields.begin()),
+                                 input.sparse_index[i]);
     sequence.fields.insert(at, field);
   }
   input = rest;
@@ -57,14 +57,23 @@ SequenceSpec take_sequence(const Schema& schema, const std::string& feature, Inp
     std::vector<std::string> known;
     for (const FeatureSpec& other : schema.features)
       if (other.kind == FeatureKind::kSequence && other.with.empty()) known.push_back(other.name);
-    fail<ConfigError>("recipe key 'student.sequences': '{}' is no sequence of the dataset; it has {}",
-                      feature, known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+    fail<ConfigError>(
+        "recipe key 'student.sequences': '{}' is no sequence of the dataset; it has {}", feature,
+        known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
   }
   sequence.length = spec->last;
   return sequence;
 }
 
 }  // namespace
+
+FeatureOptions shared_tables(int32_t embedding) {
+  FeatureOptions options;
+  options.embedding = embedding;
+  options.share_tables = true;
+  options.pooling = "sum";
+  return options;
+}
 
 MultiTaskOptions MultiTaskOptions::read(const Json& table) {
   MultiTaskOptions options;

@@ -11,8 +11,11 @@
 
 namespace retort {
 
+/// One table a vocabulary, bags and sequences summed.
+FeatureOptions shared_tables(int32_t embedding);
+
 struct MultiTaskOptions {
-  FeatureOptions features{.embedding = 64, .share_tables = true, .pooling = "sum"};
+  FeatureOptions features = shared_tables(64);
   int32_t attribute_embedding = 16;    // of tables whose ids are not items
   std::vector<std::string> sequences;  // features that a transformer reads, with their side ones
   int32_t layers = 2, heads = 2;       // of each transformer; 0 layers: products are summed
@@ -25,9 +28,9 @@ struct MultiTaskOptions {
 };
 
 struct AlignedOptions {
-  std::string sharing = "bottom";  // none | embeddings | bottom
-  FeatureOptions features{.embedding = 16, .share_tables = true};  // of interactions
-  MixtureSpec mixture;  // head_layers: hidden layers before Linear -> 1
+  std::string sharing = "bottom";               // none | embeddings | bottom
+  FeatureOptions features = shared_tables(16);  // of interactions
+  MixtureSpec mixture;                          // head_layers: hidden layers before Linear -> 1
 
   static AlignedOptions read(const Json& table);
 };

@@ -63,7 +63,7 @@ std::shared_ptr<CandidateModel> make_candidate_model(const Schema& schema, const
 }
 
 std::shared_ptr<RankingModel> make_ranking_model(const Schema& schema, const Json& teacher,
-                                                 const Rng& init, CandidateModel& student) {
+                                                 const Rng& init, CandidateModel* student) {
   if (teacher.is_null()) return nullptr;
   const std::string kind = kind_of(teacher, "teacher", "mmoe");
   if (kind == "none") return nullptr;

@@ -26,7 +26,7 @@ void Single::initialise(const Rng& init, double embedding_deviation) {
 }
 
 std::shared_ptr<RankingModel> make_single(const Schema& schema, const Json& teacher,
-                                          const Rng& init, CandidateModel&) {
+                                          const Rng& init, CandidateModel*) {
   const TeacherOptions options = TeacherOptions::read(teacher);
   auto model = std::make_shared<Single>(schema, options);
   model->initialise(init, options.features.embedding_deviation);

@@ -25,6 +25,6 @@ class Single : public RankingModel {
 };
 
 std::shared_ptr<RankingModel> make_single(const Schema&, const Json& teacher, const Rng& init,
-                                        CandidateModel& student);
+                                          CandidateModel* student);
 
 }  // namespace retort

@@ -18,8 +18,8 @@ class CatalogueRows {
   /// Throws ConfigError if an item feature depends on the moment: a step would need the catalogue
   /// at each of its rows.
   CatalogueRows(const Dataset& dataset, bool impressions, torch::Device device);
-  const SideTensors& items() const { return items_; }       // [N]
-  const torch::Tensor& log_q() const { return log_q_; }     // [N] fp32
+  const SideTensors& items() const { return items_; }    // [N]
+  const torch::Tensor& log_q() const { return log_q_; }  // [N] fp32
   /// Place of each item among the candidates, -1 if it is none. @return [R] int64
   torch::Tensor places(const std::vector<int32_t>& items) const;
 

@@ -46,10 +46,10 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   student_->to(device_);
   student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
   if (recipe.needs_catalogue() && dataset != nullptr)
-    catalogue_ = std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions",
-                                                 device_);
+    catalogue_ =
+        std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
   if (!recipe.has_teacher()) return;
-  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), *student_);
+  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), student_.get());
   if (recipe.frozen && teacher_->shares_student())
     fail<ConfigError>(
         "recipe key 'distill.mode': 'frozen' trains the teacher first, alone; set teacher.sharing "
@@ -108,8 +108,7 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t s
     outputs.logits.teacher_read = logits.read;
     outputs.logits.teacher_dwm = logits.dwm;
   }
-  if (all_models || phase_ != Phase::kTeacher)
-    score_student(batch, tensors, step, outputs.logits);
+  if (all_models || phase_ != Phase::kTeacher) score_student(batch, tensors, step, outputs.logits);
   const TraceScope trace("losses");
   outputs.terms.resize(terms_.size());
   for (size_t i = 0; i < terms_.size(); ++i) {

@@ -101,7 +101,7 @@ class Learner {
   RewardOptions reward_;
   Rng draws_;                                 // of negatives that losses ask for
   std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
-  bool bf16_;  // dense layers of a step
+  bool bf16_;                                 // dense layers of a step
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;

@@ -32,7 +32,7 @@ LossValues Learner::step_with_peers(const Batch& batch, int64_t step, int64_t wh
   LossValues own;
   own.terms.resize(terms_.size());
   if (batch.rows() > 0) {
-    outputs = forward(batch, false);
+    outputs = forward(batch, false, step);
     own = values_of(outputs);
   }
   const bool refused = !std::isfinite(own.total) || !guard.finite();

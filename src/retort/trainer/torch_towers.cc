@@ -73,10 +73,10 @@ TorchPairScorer::TorchPairScorer(std::shared_ptr<RankingModel> model, const Sche
 void TorchPairScorer::score(const Batch& batch, std::string_view task, std::span<float> out) const {
   const torch::NoGradGuard no_grad;
   const TaskLogits logits = model_->score(to_tensors(batch, widths_, device_));
-  const torch::Tensor* chosen = task == "click"              ? &logits.click
-                                : task == "dwm"              ? &logits.dwm
-                             : task == "read" ? (logits.read.defined() ? &logits.read
-                                                                       : &logits.click)
+  const torch::Tensor* chosen = task == "click" ? &logits.click
+                                : task == "dwm" ? &logits.dwm
+                                : task == "read"
+                                    ? (logits.read.defined() ? &logits.read : &logits.click)
                                 : task == "read_given_click" ? &logits.read_given_click
                                                              : nullptr;
   check(chosen != nullptr, "score: no task '{}'; there are click, read, read_given_click", task);

@@ -375,8 +375,8 @@ void Training::choose_for_serving(Json& info) {
       info[name]["grid"].push_back({options.grid[i], values[i]});
   };
   if (fusion) {
-    const FusionChoice choice = choose_fusion(dataset_, learner_.shared_student(), device_,
-                                              recipe_.fusion, limit);
+    const FusionChoice choice =
+        choose_fusion(dataset_, learner_.shared_student(), device_, recipe_.fusion, limit);
     learner_.student().set_fusion(choice.fusion);
     record("fusion", choice.fusion, recipe_.fusion, choice.values);
   }

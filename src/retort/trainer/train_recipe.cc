@@ -141,7 +141,8 @@ LoopOptions read_loop(const Json& recipe) {
   check_positive("train.validation_limit", loop.validation_limit, 0);
   check_positive("train.log_every", loop.log_every, 1);
   check_positive("train.rank_timeout", loop.rank_timeout, 1);
-  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"}, {"recall", "wrecall"});
+  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"},
+               {"recall", "wrecall"});
   return loop;
 }
 
@@ -187,8 +188,9 @@ RewardOptions read_reward(const Json& recipe, const Dataset& dataset) {
   fields.read("normalise", reward.normalise);
   fields.finish();
   if (!(reward.clip_quantile > 0 && reward.clip_quantile <= 1))
-    fail<ConfigError>("recipe key 'reward.clip_quantile': above 0 and at most 1 is expected, not {}",
-                      reward.clip_quantile);
+    fail<ConfigError>(
+        "recipe key 'reward.clip_quantile': above 0 and at most 1 is expected, not {}",
+        reward.clip_quantile);
   std::vector<double> seconds;
   for (const int64_t row : dataset.rows_of(Split::kTrain))
     if (const double value = dataset.clicks().seconds[row]; std::isfinite(value))
@@ -258,8 +260,8 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   result.teacher = fields.sub("teacher");
   if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
     result.teacher = nullptr;
-  for (const char* table :
-       {"terms", "optimizer", "train", "negatives", "beta", "distill", "target", "fusion", "reward"})
+  for (const char* table : {"terms", "optimizer", "train", "negatives", "beta", "distill", "target",
+                            "fusion", "reward"})
     fields.sub(table);
   fields.finish();
 

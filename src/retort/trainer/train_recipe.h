@@ -53,7 +53,7 @@ struct RewardOptions {
 
 /// [fusion]: w of RRA eq. 8.
 struct FusionOptions {
-  double value = 0.5;           // where it is not chosen
+  double value = 0.5;  // where it is not chosen
   bool on_validation = false;
   std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
   std::string metric = "wrecall@100";  // recall@K | wrecall@K | ndcg@K | mrr

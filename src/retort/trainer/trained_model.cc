@@ -50,9 +50,10 @@ TrainedModel::TrainedModel(const fs::path& run, const Dataset& dataset, const st
   state_->towers = std::make_unique<TorchTowers>(state_->student, dataset.schema(), where);
 
   const Json table = state_->recipe.value("teacher", Json());
-  const auto teacher = make_ranking_model(dataset.schema(), table, Rng(), *state_->student);
+  const auto teacher = make_ranking_model(dataset.schema(), table, Rng(), state_->student.get());
   if (teacher == nullptr) return;
-  if (!teacher->shares_student() && fs::exists(paths.teacher_best)) checkpoint = load_checkpoint(paths.teacher_best);
+  if (!teacher->shares_student() && fs::exists(paths.teacher_best))
+    checkpoint = load_checkpoint(paths.teacher_best);
   load_weights(*teacher, take_prefix(checkpoint.tensors, kTeacherPrefix));
   teacher->to(where);
   teacher->eval();

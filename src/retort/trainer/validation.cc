@@ -119,7 +119,8 @@ Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
   if (ranks_catalogue(loop.metric) && learner.phase() != Phase::kTeacher) {
     const TorchTowers towers(learner.shared_student(), dataset.schema(), learner.device());
     const CatalogueOptions options = catalogue_options(dataset, loop.validation_limit);
-    judgement.recall = mean_of_ranks(dataset, rank_catalogue(dataset, towers, options), loop.metric);
+    judgement.recall =
+        mean_of_ranks(dataset, rank_catalogue(dataset, towers, options), loop.metric);
   }
   return judgement;
 }
@@ -133,7 +134,7 @@ double deciding_metric(const Judgement& judgement, const std::string& metric, Ph
   if (name == "loss") return judgement.losses.total;
   const AucSplit& split =
       phase == Phase::kTeacher ? judgement.teacher.value() : judgement.student.value();
-  const double value = ranks_catalogue(name)   ? judgement.recall.value()
+  const double value = ranks_catalogue(name) ? judgement.recall.value()
                        : name == "auc_click" ? split.auc_click
                                              : split.auc_read;
   if (std::isnan(value))
@@ -165,8 +166,7 @@ FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateMode
   const auto distance = [&](size_t i) { return std::abs(options.grid[i] - 0.5); };
   for (size_t i = 0; i < options.grid.size(); ++i) {
     student->set_fusion(options.grid[i]);
-    const CatalogueRanks ranks =
-        rank_catalogue(dataset, towers, catalogue_options(dataset, limit));
+    const CatalogueRanks ranks = rank_catalogue(dataset, towers, catalogue_options(dataset, limit));
     choice.values.push_back(mean_of_ranks(dataset, ranks, options.metric));
     if (choice.values[i] > choice.values[best] ||
         (choice.values[i] == choice.values[best] && distance(i) < distance(best)))

@@ -80,6 +80,29 @@ double LongVideoOracle::value(int32_t user, int32_t item) const {
   return p_click(user, item) * expected_dwm(user, item);
 }
 
+Viewing LongVideoOracle::outcome(int32_t user, int32_t item, int32_t day) const {
+  check_range(user, item);
+  constexpr double kMinute = 60e6;
+  const LongVideoConstants& c = world_.options.constants;
+  const Show show = world_.show(item);
+  const double satisfaction = world_.satisfaction(user, item);
+  Watching watching;
+  Viewing viewing;
+  viewing.first =
+      first_playback(c, show, satisfaction, world_.watch_draws(user, item, day), watching);
+  viewing.week = viewing.first;
+  const int64_t end = world_.open_time(user, day) + 7 * kDay;
+  for (int32_t later = day + 1; later <= day + 7 && !watching.abandoned; ++later) {
+    if (!world_.opens(user, later)) continue;
+    const double minutes =
+        later_day(c, show, satisfaction, world_.watch_draws(user, item, later), watching).minutes;
+    const auto left = static_cast<double>(end - world_.open_time(user, later)) / kMinute;
+    viewing.week += std::min(minutes, std::max(0.0, left));
+  }
+  viewing.all = viewing.week;
+  return viewing;
+}
+
 LongVideoScorer::LongVideoScorer(const LongVideoOracle& oracle, const Dataset& dataset)
     : oracle_(oracle), dataset_(dataset) {
   user_ = numbers_of(dataset.user_keys(), "user", dataset,

@@ -44,6 +44,11 @@ class LongVideoOracle {
   double p_dwm_above(int32_t user, int32_t item, double minutes) const;
   /// Minutes gained by showing the pair in an examined slot: p_click * E[DWM | click].
   double value(int32_t user, int32_t item) const;
+  /// What follows in this very world if the user discovers the show on the day (by the luck of its
+  /// log): `first` are local minutes, `week` and `all` the DWM. For replays of other policies: the
+  /// same pair on the same day meets the same luck whoever shows it. The log itself differs only
+  /// where several playbacks of a day queue up and so shift what the window's end cuts.
+  Viewing outcome(int32_t user, int32_t item, int32_t day) const;
 
  private:
   void check_range(int32_t user, int32_t item) const;

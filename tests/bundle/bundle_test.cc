@@ -154,6 +154,41 @@ TEST(Bundle, ItemsAliveAreThoseClickedInTheWindow) {
   EXPECT_TRUE(Bundle(TinyPublication().publish().path).alive().bits.empty());
 }
 
+TEST(Bundle, CandidatesAreThoseOfTheDataset) {
+  TinyDataset data = random_tiny_dataset(4);
+  for (int32_t item = 0; item < 20; ++item) data.candidates.push_back(item % 3 == 0 ? 0 : 1);
+  const Bundle bundle(TinyPublication(data).publish().path);
+  for (int32_t item = 0; item < 20; ++item)
+    EXPECT_EQ(bundle.candidates().allows(item), item % 3 != 0) << item;
+  EXPECT_TRUE(Bundle(TinyPublication().publish().path).candidates().bits.empty());
+}
+
+TEST(Bundle, SeenItemsCountEventsOfExcludedStreams) {
+  TinyDataset data = random_tiny_dataset(4);
+  int64_t moment = 0;
+  std::set<int32_t> seen;
+  for (const TinyClick& click : data.clicks) {
+    moment = std::max(moment, click.time + 1);
+    if (click.user == 2) seen.insert(click.item);
+  }
+  std::vector<int32_t> fresh;
+  for (int32_t item = 0; item < 20; ++item)
+    if (!seen.contains(item)) fresh.push_back(item);
+  ASSERT_GE(fresh.size(), 3u);
+  data.protocol.exclude_streams = {"plays"};
+  data.streams["plays"] = {{.user = 2, .item = fresh[0], .time = moment - 1},
+                           {.user = 2, .item = fresh[1], .time = moment},
+                           {.user = 3, .item = fresh[2], .time = 5}};
+  data.streams["likes"] = {{.user = 2, .item = fresh[2], .time = 5}};
+  const TinyPublication tiny(data);
+  BundleContents contents = tiny.contents();
+  contents.moment = moment;
+  const Bundle bundle(publish_bundle(contents, tiny.bundles()).path);
+  std::set<int32_t> expected = seen;
+  expected.insert(fresh[0]);
+  EXPECT_TRUE(std::ranges::equal(bundle.seen_items(2), expected));
+}
+
 TEST(Bundle, NewestVersionWinsAndOtherNamesAreIgnored) {
   const TinyPublication tiny;
   EXPECT_THAT([&] { Bundle bundle(tiny.bundles()); },

@@ -164,6 +164,22 @@ TEST(RetrieveAlive, ItemsAliveComeFirstAndOthersFillUp) {
   expect_equal(retriever.retrieve("u0", {.k = 60}), ranked(tiny, 0, any), 60);
 }
 
+TEST(RetrieveCandidates, OthersAreNeverFound) {
+  TinyDataset data = random_tiny_dataset(9, 12, 60, 400);
+  data.protocol.alive_window = 7'200'000'000;
+  for (int32_t item = 0; item < 60; ++item) data.candidates.push_back(item % 4 == 1 ? 1 : 0);
+  const TinyPublication tiny(data);
+  const Bundle bundle(tiny.publish().path);
+  const Retriever retriever(bundle);
+  const auto candidate = [](int32_t item) { return item % 4 == 1; };
+  for (int32_t user = 0; user < 12; ++user) {
+    const std::string key = fmt::format("u{}", user);
+    expect_equal(retriever.retrieve(key, {.k = 60}), ranked(tiny, user, candidate), 60);
+    expect_equal(retriever.retrieve(key, {.k = 5, .exclude = {"i1"}, .prefer_alive = false}),
+                 ranked(tiny, user, [&](int32_t item) { return candidate(item) && item != 1; }), 5);
+  }
+}
+
 TEST(VectorSources, GiveTheVectorsOfUsersAndItemsInOrder) {
   const TinyPublication tiny(random_tiny_dataset(8), 0.5);
   const Bundle bundle(tiny.publish().path);

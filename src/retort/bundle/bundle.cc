@@ -131,14 +131,19 @@ void Bundle::open_items() {
                                             columns_.get<int32_t>(stem + ".codes"),
                                             columns_.get<int64_t>(stem + ".offsets")});
     }
-    if (!manifest_.at("has_alive").get<bool>()) return;
+    if (manifest_.at("has_alive").get<bool>()) alive_ = item_filter(kItemsAlive);
+    if (manifest_.value("has_candidates", false)) candidates_ = item_filter(kItemsCandidate);
   } catch (const nlohmann::json::exception& error) {
     fail<DataError>("{}: {}", manifest, error.what());
   }
-  const auto alive = column<uint8_t>(kItemsAlive, items());
-  alive_ = ItemFilter::none(items());
+}
+
+ItemFilter Bundle::item_filter(const char* name) const {
+  const auto marks = column<uint8_t>(name, items());
+  ItemFilter filter = ItemFilter::none(items());
   for (int32_t item = 0; item < items(); ++item)
-    if (alive[static_cast<size_t>(item)] != 0) alive_.allow(item);
+    if (marks[static_cast<size_t>(item)] != 0) filter.allow(item);
+  return filter;
 }
 
 std::optional<int32_t> Bundle::find_user(std::string_view key) const {

@@ -54,13 +54,16 @@ class Bundle {
 
   /// Features of users as of the moment, in schema order. Throws ArgumentError on a wrong index.
   SideBatch user_features(std::span<const int32_t> users) const;
-  /// Items the user clicked before the moment, ascending.
+  /// Items the user clicked before the moment, or that the protocol's exclude_streams name for
+  /// them, ascending.
   std::span<const int32_t> seen_items(int32_t user) const;
 
   /// [items, vector_dim], the popularity dimension last if spec().beta != 0.
   std::span<const float> item_vectors() const { return item_vectors_; }
   int32_t vector_dim() const { return spec_.dim() + (spec_.beta != 0 ? 1 : 0); }
   const ItemAttributes& attributes() const { return attributes_; }
+  /// Items that may be recommended; without bits where all may.
+  const ItemFilter& candidates() const { return candidates_; }
   /// Items alive at the moment; without bits where the dataset had no alive window.
   const ItemFilter& alive() const { return alive_; }
   /// The index named in the manifest, over item_vectors().
@@ -78,6 +81,7 @@ class Bundle {
   template <class T>
   std::span<const T> column(const std::string& name, int64_t size) const;
   std::span<const int64_t> offsets(const std::string& name, int64_t rows, int64_t total) const;
+  ItemFilter item_filter(const char* name) const;
   void check_ids(const std::string& name, std::span<const int32_t> ids, int64_t limit) const;
 
   fs::path folder_;
@@ -94,7 +98,7 @@ class Bundle {
   std::span<const float> user_dense_, item_vectors_;
   UserFeature seen_;
   ItemAttributes attributes_;
-  ItemFilter alive_;
+  ItemFilter candidates_, alive_;
 };
 
 /// The folder of the newest version below `folder`, or `folder` itself if it is a version. Throws

@@ -195,6 +195,11 @@ void write_seen_items(const Dataset& dataset, int64_t moment, const fs::path& fo
     const int64_t end = dataset.has_time() ? dataset.history_end(user, moment)
                                            : clicks.user_begin[static_cast<size_t>(user) + 1];
     std::set<int32_t> seen(clicks.item.begin() + begin, clicks.item.begin() + end);
+    for (const std::string& name : dataset.protocol().exclude_streams) {
+      const Stream& stream = dataset.stream(name);
+      const int64_t first = stream.user_begin[static_cast<size_t>(user)];
+      seen.insert(stream.item.begin() + first, stream.item.begin() + stream.past_end(user, moment));
+    }
     for (const int32_t item : seen) items.push(item);
     offsets.push(items.size());
   }
@@ -233,6 +238,12 @@ std::vector<int64_t> alive_clicks(const Dataset& dataset, int64_t moment) {
     ++clicks[static_cast<size_t>(dataset.clicks().item[static_cast<size_t>(click)])];
   }
   return clicks;
+}
+
+void write_candidates(const Dataset& dataset, const fs::path& folder) {
+  std::vector<uint8_t> candidate(static_cast<size_t>(dataset.items()), 0);
+  for (const int32_t item : dataset.candidates()) candidate[static_cast<size_t>(item)] = 1;
+  write_column<uint8_t>(folder, kItemsCandidate, candidate);
 }
 
 void write_alive(const Dataset& dataset, int64_t moment, const fs::path& folder) {

@@ -13,6 +13,7 @@ inline constexpr const char* kSchemaFile = "schema.json";
 inline constexpr const char* kIndexFile = "index.bin";
 inline constexpr const char* kItemVectors = "items.vectors";
 inline constexpr const char* kItemsAlive = "items.alive";
+inline constexpr const char* kItemsCandidate = "items.candidate";
 inline constexpr const char* kUserKeys = "users.key";
 inline constexpr const char* kItemKeys = "items.key";
 inline constexpr const char* kUserDense = "users.dense";

@@ -120,6 +120,8 @@ class Writer {
     attributes_ = write_attributes(dataset_, folder_);
     has_alive_ = dataset_.protocol().alive_window > 0;
     if (has_alive_) write_alive(dataset_, moment_, folder_);
+    has_candidates_ = std::ssize(dataset_.candidates()) < dataset_.items();
+    if (has_candidates_) write_candidates(dataset_, folder_);
   }
 
   void write_index() {
@@ -152,6 +154,7 @@ class Writer {
                   {"moment", moment_},           {"dim", dim_},
                   {"beta", contents_.spec.beta}, {"users", dataset_.users()},
                   {"items", dataset_.items()},   {"has_alive", has_alive_}};
+    manifest["has_candidates"] = has_candidates_;
     manifest["index"] = index_;
     manifest["vocabularies"] = vocabularies_;
     manifest["attributes"] = attributes_;
@@ -212,7 +215,7 @@ class Writer {
   Assembler assembler_;
   std::vector<float> vectors_;
   Json index_, vocabularies_, attributes_;
-  bool has_alive_ = false;
+  bool has_alive_ = false, has_candidates_ = false;
   double recall_ = 1;
 };
 

@@ -54,6 +54,7 @@ Retrieval Retriever::search(std::span<const float> query, std::span<const int32_
   if (options.k < 1) fail<ConfigError>("k = {}: at least one item must be asked for", options.k);
   ItemFilter filter;
   if (!options.where.empty()) filter = filter_items(options.where, bundle_.attributes());
+  filter.intersect(bundle_.candidates());
   const bool excludes = (options.exclude_seen && !seen.empty()) || !options.exclude.empty();
   if (excludes && filter.bits.empty()) filter = ItemFilter::all(bundle_.items());
   if (options.exclude_seen)

@@ -20,7 +20,7 @@ namespace retort {
 
 struct RetrieveOptions {
   int32_t k = 100;
-  bool exclude_seen = false;           // items the user clicked before the bundle's moment
+  bool exclude_seen = false;           // Bundle::seen_items
   std::string where{};                 // condition on item attributes, see index/filter.h; "" = all
   std::vector<std::string> exclude{};  // item keys; unknown ones exclude nothing
   /// Where the bundle knows which items are alive, they come first and others only fill up to k;

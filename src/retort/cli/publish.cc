@@ -7,6 +7,7 @@
 #include "retort/cli/command.h"
 #include "retort/common/error.h"
 #include "retort/common/text.h"
+#include "retort/encoder/tower_encoder.h"
 #include "retort/trainer/run_folder.h"
 #include "retort/trainer/trained_model.h"
 
@@ -45,6 +46,10 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   model.save_student(contents.weights);
   contents.dataset = &dataset;
   contents.towers = &model.student();
+  std::optional<TowerEncoder> fused;  // the index is judged with the vectors it will be asked for
+  if (flags.fusion)
+    contents.towers =
+        &fused.emplace(contents.spec, std::make_shared<const SafetensorsFile>(contents.weights));
   contents.embeddings = parse_table_storage(flags.embeddings);
   contents.index = index_of(flags);
   if (!flags.at.empty()) contents.moment = parse_moment(flags.at, "--at");

@@ -13,6 +13,7 @@
 #include "retort/dataset/builder.h"
 #include "retort/log/duckdb.h"
 #include "retort/sim/long_video_oracle.h"
+#include "retort/sim/long_video_truth.h"
 
 namespace retort {
 namespace {
@@ -426,6 +427,9 @@ TEST(LongVideoOracle, QuickExpectationStaysCloseToTheRollOuts) {
 }
 
 TEST(LongVideoOracle, AFeedsOracleRefusesThisTruthAndTheOtherWayRound) {
+  EXPECT_TRUE(has_long_video_truth(shared().path));
+  EXPECT_FALSE(has_long_video_truth(testing::shared_world().path));
+  EXPECT_FALSE(has_long_video_truth(shared().path / "nowhere"));
   EXPECT_THROW(Oracle(shared().path), DataError);
   EXPECT_THROW(LongVideoOracle(testing::shared_world().path), DataError);
 }

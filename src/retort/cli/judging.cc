@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "retort/common/text.h"
+#include "retort/sim/long_video_truth.h"
 
 namespace retort {
 
@@ -68,13 +69,24 @@ EvaluateOptions judging_options(const JudgingFlags& flags, const CommonFlags& co
   return options;
 }
 
-OracleRow::OracleRow(const fs::path& world, const Dataset& dataset)
-    : oracle_(world), scorer_(oracle_, dataset) {}
+OracleRow::OracleRow(const fs::path& world, const Dataset& dataset) {
+  if (has_long_video_truth(world)) {
+    long_video_ = std::make_unique<Judged<LongVideoOracle, LongVideoScorer>>(world, dataset);
+  } else {
+    feed_ = std::make_unique<Judged<Oracle, OracleScorer>>(world, dataset);
+  }
+}
 
 ExtraRow OracleRow::row() const {
+  if (long_video_) {
+    const LongVideoScorer& scorer = long_video_->scorer;
+    return {.name = "oracle",
+            .pairs = &scorer,
+            .candidates = scorer.candidates(LongVideoRanking::kMinutesMass)};
+  }
   return {.name = "oracle",
-          .pairs = &scorer_,
-          .candidates = scorer_.candidates(OracleRanking::kReadMass)};
+          .pairs = &feed_->scorer,
+          .candidates = feed_->scorer.candidates(OracleRanking::kReadMass)};
 }
 
 std::vector<ExtraRow> oracle_rows(const fs::path& world, const Dataset& dataset,

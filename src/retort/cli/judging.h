@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "retort/cli/command.h"
+#include "retort/sim/long_video_oracle.h"
 #include "retort/sim/oracle.h"
 #include "retort/sim/oracle_scorer.h"
 #include "retort/study/judge.h"
@@ -31,12 +32,20 @@ EvaluateOptions judging_options(const JudgingFlags& flags, const CommonFlags& co
 /// The oracle of a simulated world as a row: the ceiling of any model on this dataset.
 class OracleRow {
  public:
+  /// `world`: what `simulate` wrote, of either kind.
   OracleRow(const fs::path& world, const Dataset& dataset);
   ExtraRow row() const;
 
  private:
-  Oracle oracle_;
-  OracleScorer scorer_;
+  template <class O, class S>
+  struct Judged {
+    Judged(const fs::path& world, const Dataset& dataset)
+        : oracle(world), scorer(oracle, dataset) {}
+    O oracle;
+    S scorer;
+  };
+  std::unique_ptr<Judged<Oracle, OracleScorer>> feed_;  // one of the two
+  std::unique_ptr<Judged<LongVideoOracle, LongVideoScorer>> long_video_;
 };
 
 /// The row of `--truth WORLD`, empty without it. What it points to lives in `keep`.

@@ -96,6 +96,8 @@ class Builder {
           attribute(*db_, *recipe_.attribution, recipe_.split, from_, recipe_.max_rejected);
       moments_ = made.moments;
       result_.attribution = to_json(*recipe_.attribution, made);
+      if (auto rejected = count_rejects(*db_, "attribution"); !rejected.empty())
+        result_.table_rejected["attribution.playbacks"] = std::move(rejected);
     }
     StreamReader streams(*db_, recipe_.streams, from_);
     events_ = map_events(*db_, recipe_.events, recipe_.context, from_, recipe_.max_rejected,

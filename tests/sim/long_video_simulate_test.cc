@@ -361,7 +361,7 @@ TEST(SimulateLongVideo, ReactionsFollowAFirstPlayback) {
 
 TEST(SimulateLongVideo, DoesNotDependOnThreads) {
   Json small = recipe();
-  small["world"].update(Json{{"users", 150}, {"days", 5}});
+  small["world"].update(Json{{"users", 120}, {"days", 3}, {"attribution_days", 2}});
   set_threads(3);
   const SimulatedFolder three(small, "long-three");
   set_threads(1);
@@ -511,7 +511,7 @@ TEST_F(LongVideoScorerTest, CandidatesGetTheTruthOfTheirEvent) {
 
 TEST_F(LongVideoScorerTest, RefusesADatasetOfAnotherWorld) {
   Json other = recipe();
-  other["world"]["users"] = 50;
+  other["world"].update(Json{{"users", 50}, {"days", 1}});
   const LongVideoOracle small(build_long_video_world(long_video_options(other)));
   EXPECT_THROW(LongVideoScorer(small, *dataset_), DataError);
 }

@@ -56,8 +56,7 @@ SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const Compar
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
     log_info("compare", "judging {}, seed {}", row.label, options.first_seed + seed);
     const TrainedModel model(run_folder(options, row, seed), dataset, options.device);
-    judged.models.push_back(judge.towers(row.label, model.student(), model.spec().beta,
-                                         is_logit_student(model.recipe())));
+    judged.models.push_back(judge_student(judge, row.label, model));
     if (model.teacher() != nullptr) {
       judged.teachers.push_back(judge.teacher("teacher", *model.teacher()));
     }

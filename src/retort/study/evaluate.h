@@ -24,6 +24,9 @@ struct EvaluateResult {
 EvaluateResult evaluate(const Dataset& dataset, const TrainedModel& model,
                         const EvaluateOptions& options, std::span<const ExtraRow> extra = {});
 
+/// The student's row, with its distance to its own teacher. Needs libtorch.
+JudgedRow judge_student(Judge& judge, const std::string& name, const TrainedModel& model);
+
 /// False for a student trained by squared error: its score is no logit, and has no `ece`.
 bool is_logit_student(const Json& recipe);
 

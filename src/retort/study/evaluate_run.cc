@@ -5,12 +5,20 @@
 
 namespace retort {
 
+JudgedRow judge_student(Judge& judge, const std::string& name, const TrainedModel& model) {
+  const ModelSpec& spec = model.spec();
+  JudgedRow row = judge.towers(name, model.student(), spec.beta, is_logit_student(model.recipe()));
+  if (model.teacher() != nullptr)
+    judge.against_ranker(row, model.student(), *model.teacher(),
+                         spec.user.mixture ? spec.fusion : -1);
+  return row;
+}
+
 EvaluateResult evaluate(const Dataset& dataset, const TrainedModel& model,
                         const EvaluateOptions& options, std::span<const ExtraRow> extra) {
   Judge judge(dataset, options);
   EvaluateResult result;
-  result.rows.push_back(judge.towers(model.name(), model.student(), model.spec().beta,
-                                     is_logit_student(model.recipe())));
+  result.rows.push_back(judge_student(judge, model.name(), model));
   if (model.teacher() != nullptr) result.rows.push_back(judge.teacher("teacher", *model.teacher()));
   if (options.baselines) {
     for (JudgedRow& row : judge.baselines()) result.rows.push_back(std::move(row));

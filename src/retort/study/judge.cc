@@ -14,6 +14,7 @@
 #include "retort/metric/calibration.h"
 #include "retort/metric/ranking.h"
 #include "retort/study/baselines.h"
+#include "retort/study/discordance.h"
 
 namespace retort {
 
@@ -146,11 +147,16 @@ struct Judge::State {
 
   void add_ratios(JudgedRow& row, const std::vector<std::string>& names,
                   const std::vector<UserRatio>& ratios) const {
-    auto replicates = bootstrap->run(static_cast<int32_t>(ratios.size()),
-                                     [&](std::span<const uint8_t> weights, std::span<double> out) {
-                                       for (size_t k = 0; k < ratios.size(); ++k)
-                                         out[k] = ratios[k].value(weights);
-                                     });
+    add_ratios(row, names, ratios, *bootstrap);
+  }
+
+  void add_ratios(JudgedRow& row, const std::vector<std::string>& names,
+                  const std::vector<UserRatio>& ratios, const Bootstrap& resamples) const {
+    auto replicates = resamples.run(static_cast<int32_t>(ratios.size()),
+                                    [&](std::span<const uint8_t> weights, std::span<double> out) {
+                                      for (size_t k = 0; k < ratios.size(); ++k)
+                                        out[k] = ratios[k].value(weights);
+                                    });
     for (size_t k = 0; k < ratios.size(); ++k) {
       add(row, names[k], ratios[k].value(), std::move(replicates[k]));
     }
@@ -230,6 +236,14 @@ struct Judge::State {
       mean(fmt::format("ndcg@{}", k), read, [k](int32_t rank) { return ndcg_of_rank(rank, k); });
     }
     mean("mrr", read, &reciprocal_rank);
+    if (discoveries()) {
+      std::vector<float> seconds;
+      for (const int64_t click : ranks.click) seconds.push_back(dataset.clicks().seconds[click]);
+      for (const int32_t k : recall_at) {
+        names.push_back(fmt::format("wrecall@{}", k));
+        ratios.push_back(weighted_recall(ranks.rank, seconds, user_of_event, users, k));
+      }
+    }
     add_ratios(row, names, ratios);
     if (catalogue.top > 0 && ranks.catalogue > 0) {
       const double coverage =
@@ -238,6 +252,36 @@ struct Judge::State {
           {fmt::format("coverage@{}", catalogue.top), {coverage, coverage, coverage}, {}});
     }
     keep_counts(ranks, read);
+  }
+
+  /// Seconds are what discoveries led to, so that recall weighted by them says something.
+  bool discoveries() const { return dataset.manifest().contains("attribution"); }
+
+  int32_t nktd_at() const {
+    if (options.nktd_at) return *options.nktd_at;
+    const auto tenth = static_cast<int32_t>(dataset.candidates().size() / 10);
+    return discoveries() ? std::clamp(tenth, 20, 300) : 0;
+  }
+
+  /// Means over requests with intervals by user.
+  void add_means(JudgedRow& row, const std::vector<std::string>& names,
+                 const std::vector<const std::vector<double>*>& values,
+                 const std::vector<int32_t>& user_of_value) const {
+    std::vector<int32_t> number(dataset.users(), -1);
+    int64_t count = 0;
+    for (const int32_t user : user_of_value)
+      if (number[user] < 0) number[user] = static_cast<int32_t>(count++);
+    std::vector<UserRatio> ratios;
+    for (const std::vector<double>* of : values) {
+      UserRatio ratio{std::vector<double>(count, 0), std::vector<double>(count, 0)};
+      for (size_t at = 0; at < of->size(); ++at) {
+        if (std::isnan((*of)[at])) continue;
+        ratio.numerator[number[user_of_value[at]]] += (*of)[at];
+        ratio.denominator[number[user_of_value[at]]] += 1;
+      }
+      ratios.push_back(std::move(ratio));
+    }
+    add_ratios(row, names, ratios, Bootstrap(count, options.bootstrap));
   }
 
   void keep_counts(const CatalogueRanks& ranks, const std::vector<uint8_t>& read) {
@@ -257,12 +301,13 @@ struct Judge::State {
   CatalogueOptions catalogue;
   std::vector<int32_t> recall_at;
   std::optional<Bootstrap> bootstrap;
-  int64_t users = 0;                    // users with a click in the split
-  std::vector<int32_t> number_of_user;  // [users of the dataset], -1 = not judged
-  std::vector<RowKind> kinds;           // [rows]
-  std::vector<int32_t> user_of_row;     // [rows]
-  std::vector<uint8_t> read_of_row;     // [rows]
-  Json counts = Json::object();         // of the catalogue
+  int64_t users = 0;                      // users with a click in the split
+  std::vector<int32_t> number_of_user;    // [users of the dataset], -1 = not judged
+  std::vector<RowKind> kinds;             // [rows]
+  std::vector<int32_t> user_of_row;       // [rows]
+  std::vector<uint8_t> read_of_row;       // [rows]
+  Json counts = Json::object();           // of the catalogue
+  std::unique_ptr<Discordance> requests;  // made when a ranker is there to compare with
 };
 
 Judge::Judge(const Dataset& dataset, EvaluateOptions options)
@@ -293,6 +338,18 @@ JudgedRow Judge::towers(const std::string& name, const Towers& towers, double be
   catalogue.beta = state_->options.beta.value_or(beta);
   state_->add_catalogue(row, rank_catalogue(state_->dataset, towers, catalogue));
   return row;
+}
+
+void Judge::against_ranker(JudgedRow& row, const Towers& towers, const PairScorer& ranker,
+                           double fusion) {
+  const int32_t n = state_->nktd_at();
+  if (n <= 0 || !state_->options.catalogue) return;
+  if (!state_->requests)
+    state_->requests = std::make_unique<Discordance>(state_->dataset, state_->catalogue,
+                                                     state_->options.nktd_requests);
+  const Discordance::Values values = state_->requests->measure(towers, {&ranker, fusion}, n);
+  state_->add_means(row, {fmt::format("nktd@{}", n), fmt::format("nktd_ranker@{}", n)},
+                    {&values.own, &values.ranker}, state_->requests->users());
 }
 
 JudgedRow Judge::teacher(const std::string& name, const PairScorer& teacher) {

@@ -26,11 +26,15 @@ struct EvaluateOptions {
   Ties ties = Ties::kMid;  // of ranks in the catalogue; AUCs count ties half
   int32_t batch = 4096;    // rows scored in one call
   int32_t ece_bins = 15;
+  int64_t nktd_requests = 200;  // requests whose candidates are ranked; 0 = all
   // Over the dataset's protocol, which is used where these are absent:
   std::optional<int64_t> alive_window{};  // microseconds; 0 = all items
   std::optional<bool> exclude_seen{};
   std::optional<std::vector<int32_t>> recall_at{};
   std::optional<double> beta{};  // over the model's own
+  /// N of nktd@N, 0 = none. By default a tenth of the candidates, from 20 to 300, where the log
+  /// has discoveries ([attribution]), else none.
+  std::optional<int32_t> nktd_at{};
 
   /// Throws ConfigError naming the value.
   void validate() const;
@@ -74,6 +78,10 @@ class Judge {
   /// A candidate generation model. `beta` corrects the catalogue's scores only: AUCs are those of
   /// the plain inner product. `is_logit`: sigmoid(score) is a probability, so that `ece` counts.
   JudgedRow towers(const std::string& name, const Towers& towers, double beta, bool is_logit);
+  /// Adds nktd@N and nktd_ranker@N (on the ranker's best N), means over requests, to a model's row;
+  /// nothing where N is 0. `fusion`: see RankerScore.
+  void against_ranker(JudgedRow& row, const Towers& towers, const PairScorer& ranker,
+                      double fusion);
   /// A ranking model: AUCs only, auc_click by the task "click", the others by "read".
   JudgedRow teacher(const std::string& name, const PairScorer& teacher);
   JudgedRow extra(const ExtraRow& row);

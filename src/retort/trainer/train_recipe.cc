@@ -142,7 +142,7 @@ LoopOptions read_loop(const Json& recipe) {
   check_positive("train.log_every", loop.log_every, 1);
   check_positive("train.rank_timeout", loop.rank_timeout, 1);
   check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"},
-               {"recall", "wrecall"});
+               {"recall", "recall_click", "wrecall"});
   return loop;
 }
 
@@ -177,7 +177,8 @@ FusionOptions read_fusion(const Json& recipe) {
       fail<ConfigError>("recipe key 'fusion.grid': {} is not between 0 and 1", w);
   if (!(fusion.value >= 0 && fusion.value <= 1))
     fail<ConfigError>("recipe key 'fusion.value': {} is not between 0 and 1", fusion.value);
-  check_metric("fusion.metric", fusion.metric, {"mrr"}, {"recall", "wrecall", "ndcg"});
+  check_metric("fusion.metric", fusion.metric, {"mrr"},
+               {"recall", "recall_click", "wrecall", "ndcg"});
   return fusion;
 }
 

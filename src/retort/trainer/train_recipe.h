@@ -30,7 +30,7 @@ struct LoopOptions {
   int64_t epochs = 20;                     // at most; of each phase
   int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
   std::string rows = "clicks";             // clicks, with negatives | impressions
-  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | wrecall@K | loss
+  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | loss | ..
   int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
   int64_t validation_limit = 0;            // positives judged; 0 = all
   int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
@@ -56,7 +56,7 @@ struct FusionOptions {
   double value = 0.5;  // where it is not chosen
   bool on_validation = false;
   std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
-  std::string metric = "wrecall@100";  // recall@K | wrecall@K | ndcg@K | mrr
+  std::string metric = "wrecall@100";  // recall@K | recall_click@K | wrecall@K | ndcg@K | mrr
 };
 
 /// [beta]: popularity correction chosen on validation after training.

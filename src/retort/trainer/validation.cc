@@ -1,5 +1,6 @@
 #include "retort/trainer/validation.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "retort/common/error.h"
@@ -42,13 +43,20 @@ AucSplit split_of(const std::vector<float>& scores, const ScoredRows& rows, cons
   return SortedRows(scores, rows.kinds, rows.users).split();
 }
 
-CatalogueOptions catalogue_options(const Dataset& dataset, int64_t limit) {
+/// recall_click@K and wrecall@K are of every click, the others of reads.
+bool of_every_click(const std::string& metric) {
+  return metric_k(metric, "recall_click") > 0 || metric_k(metric, "wrecall") > 0;
+}
+
+CatalogueOptions catalogue_options(const Dataset& dataset, const std::string& metric,
+                                   int64_t limit) {
   const Protocol& protocol = dataset.protocol();
   CatalogueOptions options;
   options.split = Split::kValid;
   options.alive_window = protocol.alive_window;
   options.refresh = protocol.refresh;
   options.exclude_seen = protocol.exclude_seen;
+  options.reads_only = !of_every_click(metric);
   options.limit = limit;
   return options;
 }
@@ -61,8 +69,8 @@ double mean_of_ranks(const Dataset& dataset, const CatalogueRanks& ranks,
         "validation: no read event to compute {} from; ingest with a longer "
         "split.valid, or choose by auc_click",
         metric);
-  const int32_t recall_k = metric_k(metric, "recall"), ndcg_k = metric_k(metric, "ndcg"),
-                weighted_k = metric_k(metric, "wrecall");
+  const int32_t recall_k = std::max(metric_k(metric, "recall"), metric_k(metric, "recall_click")),
+                ndcg_k = metric_k(metric, "ndcg"), weighted_k = metric_k(metric, "wrecall");
   double sum = 0, weights = 0;
   for (size_t i = 0; i < ranks.rank.size(); ++i) {
     const int32_t rank = ranks.rank[i];
@@ -81,7 +89,7 @@ double mean_of_ranks(const Dataset& dataset, const CatalogueRanks& ranks,
 }
 
 bool ranks_catalogue(const std::string& metric) {
-  return metric_k(metric, "recall") > 0 || metric_k(metric, "wrecall") > 0;
+  return metric_k(metric, "recall") > 0 || of_every_click(metric);
 }
 
 void add_weighted(LossValues& sum, const LossValues& values, double weight) {
@@ -118,7 +126,7 @@ Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
   }
   if (ranks_catalogue(loop.metric) && learner.phase() != Phase::kTeacher) {
     const TorchTowers towers(learner.shared_student(), dataset.schema(), learner.device());
-    const CatalogueOptions options = catalogue_options(dataset, loop.validation_limit);
+    const CatalogueOptions options = catalogue_options(dataset, loop.metric, loop.validation_limit);
     judgement.recall =
         mean_of_ranks(dataset, rank_catalogue(dataset, towers, options), loop.metric);
   }
@@ -166,7 +174,7 @@ FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateMode
   const auto distance = [&](size_t i) { return std::abs(options.grid[i] - 0.5); };
   for (size_t i = 0; i < options.grid.size(); ++i) {
     student->set_fusion(options.grid[i]);
-    const CatalogueRanks ranks = rank_catalogue(dataset, towers, catalogue_options(dataset, limit));
+    const CatalogueRanks ranks = rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit));
     choice.values.push_back(mean_of_ranks(dataset, ranks, options.metric));
     if (choice.values[i] > choice.values[best] ||
         (choice.values[i] == choice.values[best] && distance(i) < distance(best)))
@@ -181,7 +189,7 @@ BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaO
                        int64_t limit) {
   BetaChoice choice;
   const auto ranks =
-      rank_catalogue(dataset, towers, catalogue_options(dataset, limit), options.grid);
+      rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit), options.grid);
   size_t best = 0;
   for (size_t i = 0; i < options.grid.size(); ++i) {
     choice.values.push_back(mean_of_ranks(dataset, ranks[i], options.metric));

@@ -24,8 +24,8 @@ struct IngestResult {
   int64_t rows_read = 0;  // rows_read == kept + the sum of `rejected`
   int64_t kept = 0;
   std::map<std::string, int64_t> rejected;  // by reason
-  /// Rows of the feature tables "users" and "items" and of the playbacks of an attribution that were
-  /// left out, by reason.
+  /// Rows of the feature tables "users" and "items" and of the playbacks of an attribution that
+  /// were left out, by reason.
   std::map<std::string, std::map<std::string, int64_t>> table_rejected;
   /// Of each stream, by name: as for the events.
   std::map<std::string, EventCounts> streams;

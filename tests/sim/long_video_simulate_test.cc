@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 
 #include "test_world.h"
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/common/error.h"
+#include "retort/common/recipe.h"
 #include "retort/common/thread_pool.h"
 #include "retort/dataset/builder.h"
 #include "retort/log/duckdb.h"
@@ -107,6 +109,24 @@ TEST(SimulateLongVideo, EveryTableIsFilledAndKeysAreUnique) {
   EXPECT_EQ(count("(SELECT unnest(genres) AS g FROM " + table("items") +
                   ") WHERE NOT regexp_full_match(g, 'g[0-9]{2}')"),
             0);
+}
+
+// Whatever the recipes read is a file of the log, and a feature's column is one of its columns.
+TEST(SimulateLongVideo, RecipesReadObservablesOnly) {
+  const std::set<std::string> allowed{"user",        "item",      "age",   "gender",
+                                      "genre_prefs", "tag_prefs", "genres"};
+  for (const char* name : {"long_video_tv", "long_video_movies"}) {
+    const fs::path file = fs::path(RETORT_SOURCE) / "recipes/data" / (std::string(name) + ".toml");
+    Json recipe = load_recipe(file, "", {});
+    EXPECT_EQ(constants_hash(long_video_options(recipe)), constants_hash(LongVideoOptions()));
+    ASSERT_GT(recipe["features"].size(), 5U);
+    for (const Json& feature : recipe["features"]) {
+      if (!feature.contains("column")) continue;
+      EXPECT_EQ(allowed.count(feature["column"].get<std::string>()), 1U) << feature.dump();
+    }
+    recipe.erase("world");
+    EXPECT_EQ(recipe.dump().find("truth"), std::string::npos) << name;
+  }
 }
 
 // Rows of eight distinct shows of the row's type, one request a row.

@@ -169,8 +169,8 @@ double RollOuts::probability_above(const LongVideoConstants& c, const Show& show
 
 WeekTable::WeekTable(const LongVideoConstants& c, const RollOuts& roll_outs)
     : shapes_(kMostEpisodes + 1) {
-  minutes_.resize(static_cast<size_t>(shapes_ * kSatisfactions * kOpenRates));
-  parallel_for(0, shapes_ * kSatisfactions, 8, [&](int64_t begin, int64_t end) {
+  minutes_.resize(static_cast<size_t>(shapes_) * kSatisfactions * kOpenRates);
+  parallel_for(0, int64_t{shapes_} * kSatisfactions, 8, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
       const auto shape = static_cast<int32_t>(k / kSatisfactions);
       const bool movie = shape == kMostEpisodes;
@@ -194,8 +194,7 @@ double WeekTable::at(int32_t shape, double satisfaction, double open_rate) const
   int32_t s = 0, o = 0;
   const double more_s = place(satisfaction, kSatisfactions, s);
   const double more_o = place(open_rate, kOpenRates, o);
-  const float* cell =
-      minutes_.data() + static_cast<int64_t>((shape * kSatisfactions + s) * kOpenRates + o);
+  const float* cell = minutes_.data() + (int64_t{shape} * kSatisfactions + s) * kOpenRates + o;
   const auto between = [more_o](const float* row) { return row[0] + more_o * (row[1] - row[0]); };
   return between(cell) + more_s * (between(cell + kOpenRates) - between(cell));
 }

@@ -94,9 +94,9 @@ class Builder {
       world_.episodes.push_back(static_cast<int32_t>(c_.episodes_least + failures));
     }
     genres(i);
-    constexpr uint64_t kYears = 10 * 365;
+    constexpr uint64_t kTenYears = 3650;
     const int32_t birth = world_.birth[i];
-    const auto before = kDay * static_cast<int64_t>(1 + own.below(kYears, 4));
+    const auto before = kDay * static_cast<int64_t>(1 + own.below(kTenYears, 4));
     world_.released.push_back(world_.start + (birth > 0 ? birth * kDay : -before));
   }
 

@@ -39,8 +39,9 @@ Loss make_soft_bce(const Json& term) {
   bool detach = true;
   Fields fields = term_fields(term);
   fields.read_choice("on", on, {"student", "student_click", "student_dwm"});
-  fields.read_choice("target", target,
-                     {"teacher_click", "teacher_dwm", "logged_click", "logged_dwm"});
+  fields.read_choice(
+      "target", target,
+      {"teacher_click", "teacher_dwm", "logged_click", "logged_dwm", "mentor_click", "mentor_dwm"});
   fields.read("detach", detach);
   fields.finish();
   return [on, target, detach](const LossInputs& inputs) {

@@ -25,7 +25,8 @@ torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student
 
 /// Options: on.
 Loss make_weighted_bce(const Json& term);
-/// Options: on, target = teacher_click | teacher_dwm | logged_click | logged_dwm, detach.
+/// Options: on; target = teacher_click | teacher_dwm, or with logged_ or mentor_ for teacher_ the
+/// scores of the log or of a frozen ranker; detach.
 Loss make_soft_bce(const Json& term);
 
 }  // namespace retort

@@ -27,10 +27,13 @@ torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const 
       {"student", &inputs.student},           {"student_click", &inputs.student_click},
       {"student_dwm", &inputs.student_dwm},   {"teacher_click", &inputs.teacher_click},
       {"teacher_read", &inputs.teacher_read}, {"teacher_dwm", &inputs.teacher_dwm},
-      {"logged_click", &inputs.logged_click}, {"logged_dwm", &inputs.logged_dwm}};
+      {"logged_click", &inputs.logged_click}, {"logged_dwm", &inputs.logged_dwm},
+      {"mentor_click", &inputs.mentor_click}, {"mentor_dwm", &inputs.mentor_dwm}};
   const torch::Tensor& logit = *logits.at(name);
   if (logit.defined()) return logit;
-  const char* remedy = name.starts_with("teacher")  ? "; add a [teacher] that has this head"
+  const char* remedy = name.starts_with("teacher") ? "; add a [teacher] that has this head"
+                       : name.starts_with("mentor")
+                           ? "; name a run with a ranking model by distill.run"
                        : name.starts_with("logged") ? "; the dataset has no logged scores, or rows "
                                                       "are not impressions ([train] rows)"
                        : name == "student"          ? ""

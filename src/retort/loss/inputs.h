@@ -17,8 +17,8 @@ Fields term_fields(const Json& term);
 
 /// The logits that `on` of a term may name: those of the student, then those of the teacher.
 const std::vector<std::string>& logit_names();
-/// One of them, or "logged_click", "logged_dwm" [R]. Throws ConfigError naming the loss if the
-/// recipe has no such logit.
+/// One of them, or "logged_click", "logged_dwm", "mentor_click", "mentor_dwm" [R]. Throws
+/// ConfigError naming the loss if the recipe has no such logit.
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss);
 /// "click", "read", "seconds", "known", "reward" [R], of the type of `like`.
 torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,

@@ -33,6 +33,7 @@ struct LossInputs {
   torch::Tensor teacher_read{};                  // l, logit of pCTCVR
   torch::Tensor teacher_dwm{};                   // logit of a weighted logistic regression
   torch::Tensor logged_click{}, logged_dwm{};    // of the ranker live at the moment; NaN: unknown
+  torch::Tensor mentor_click{}, mentor_dwm{};    // of the frozen ranker of an earlier run
   torch::Tensor click{}, read{}, seconds{};      // y, z, T
   torch::Tensor known{};                         // 1 where T is known, else 0
   torch::Tensor reward{};                        // w_dwm: min(T, clip) / mean, of clicks about 1

@@ -48,6 +48,11 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   if (recipe.needs_catalogue() && dataset != nullptr)
     catalogue_ =
         std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
+  if (!recipe.mentor.empty() && dataset != nullptr) {
+    mentor_ = load_run_models(recipe.mentor, *dataset, device_);
+    if (mentor_->teacher == nullptr)
+      fail<ConfigError>("recipe key 'distill.run': the run {} has no ranking model", recipe.mentor);
+  }
   if (!recipe.has_teacher()) return;
   teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), student_.get());
   if (recipe.frozen && teacher_->shares_student())
@@ -107,6 +112,13 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t s
     outputs.logits.teacher_read_given_click = logits.read_given_click;
     outputs.logits.teacher_read = logits.read;
     outputs.logits.teacher_dwm = logits.dwm;
+  }
+  if (mentor_) {
+    const TraceScope trace("mentor");
+    const torch::NoGradGuard frozen;
+    const TaskLogits logits = mentor_->teacher->score(tensors);
+    outputs.logits.mentor_click = logits.click;
+    outputs.logits.mentor_dwm = logits.dwm;
   }
   if (all_models || phase_ != Phase::kTeacher) score_student(batch, tensors, step, outputs.logits);
   const TraceScope trace("losses");

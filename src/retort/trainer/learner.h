@@ -15,6 +15,7 @@
 #include "retort/trainer/catalogue_rows.h"
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/gradient_exchange.h"
+#include "retort/trainer/run_models.h"
 #include "retort/trainer/train_recipe.h"
 
 namespace retort {
@@ -35,7 +36,8 @@ class Learner {
  public:
   /// Weights are drawn from streams of `seed` of their own a model, so that neither model's start
   /// depends on the other's presence. `planned_steps` of one phase ends the decay.
-  /// Losses over the whole catalogue need `dataset`.
+  /// Losses over the whole catalogue and mentors need `dataset`. Throws ConfigError for a mentor
+  /// without a ranker.
   Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
           int64_t planned_steps, const Dataset* dataset = nullptr);
 
@@ -100,6 +102,7 @@ class Learner {
   DenseWidths widths_;
   RewardOptions reward_;
   Rng draws_;                                 // of negatives that losses ask for
+  std::optional<RunModels> mentor_;           // frozen
   std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
   bool bf16_;                                 // dense layers of a step
   Phase phase_ = Phase::kJoint;

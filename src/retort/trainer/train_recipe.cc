@@ -269,6 +269,7 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   Fields distill(recipe, "distill");
   std::string mode = "joint";
   distill.read_choice("mode", mode, {"joint", "frozen"});
+  distill.read("run", result.mentor);
   distill.finish();
   result.frozen = mode == "frozen";
   result.optimizer = fields.sub("optimizer");

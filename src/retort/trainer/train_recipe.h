@@ -73,6 +73,7 @@ struct TrainRecipe {
   Json optimizer;
   LoopOptions loop;
   bool frozen = false;  // [distill] mode: the teacher is trained first, then frozen
+  std::string mentor;   // [distill] run: the run whose ranker gives mentor_click and mentor_dwm
   BetaOptions beta;
   FusionOptions fusion;
   RewardOptions reward;

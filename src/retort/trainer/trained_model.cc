@@ -6,8 +6,8 @@
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
 #include "retort/trainer/checkpoint.h"
-#include "retort/trainer/learner.h"
 #include "retort/trainer/run_folder.h"
+#include "retort/trainer/run_models.h"
 #include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 
@@ -22,42 +22,18 @@ struct TrainedModel::State {
   std::unique_ptr<TorchPairScorer> teacher;
 };
 
-namespace {
-
-void check_dataset(const fs::path& run, const Json& info, const Dataset& dataset) {
-  if (info.at("dataset").at("sha256") != dataset_digest(dataset))
-    fail<DataError>(
-        "{}: was trained on another dataset ({}) than {}; open it with its own, or train anew",
-        run.string(), info.at("dataset").at("path").get<std::string>(), dataset.folder().string());
-}
-
-}  // namespace
-
 TrainedModel::TrainedModel(const fs::path& run, const Dataset& dataset, const std::string& device)
     : state_(std::make_unique<State>()) {
   set_torch_threads(threads());
-  const RunPaths paths(run);
-  check_dataset(run, read_json(paths.info), dataset);
   const torch::Device where = parse_device(device);
-  state_->recipe = read_json(paths.recipe);
+  RunModels models = load_run_models(run, dataset, where);
+  state_->recipe = std::move(models.recipe);
   state_->name = state_->recipe.at("name");
-  state_->spec = model_spec_from_json(read_json(paths.model));
-  Checkpoint checkpoint = load_checkpoint(fs::exists(paths.best) ? paths.best : paths.last);
-  state_->student = make_candidate_model(state_->spec);
-  load_weights(*state_->student, take_prefix(checkpoint.tensors, kStudentPrefix));
-  state_->student->to(where);
-  state_->student->eval();
+  state_->spec = std::move(models.spec);
+  state_->student = models.student;
   state_->towers = std::make_unique<TorchTowers>(state_->student, dataset.schema(), where);
-
-  const Json table = state_->recipe.value("teacher", Json());
-  const auto teacher = make_ranking_model(dataset.schema(), table, Rng(), state_->student.get());
-  if (teacher == nullptr) return;
-  if (!teacher->shares_student() && fs::exists(paths.teacher_best))
-    checkpoint = load_checkpoint(paths.teacher_best);
-  load_weights(*teacher, take_prefix(checkpoint.tensors, kTeacherPrefix));
-  teacher->to(where);
-  teacher->eval();
-  state_->teacher = std::make_unique<TorchPairScorer>(teacher, dataset.schema(), where);
+  if (models.teacher != nullptr)
+    state_->teacher = std::make_unique<TorchPairScorer>(models.teacher, dataset.schema(), where);
 }
 
 TrainedModel::~TrainedModel() = default;

@@ -174,7 +174,8 @@ FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateMode
   const auto distance = [&](size_t i) { return std::abs(options.grid[i] - 0.5); };
   for (size_t i = 0; i < options.grid.size(); ++i) {
     student->set_fusion(options.grid[i]);
-    const CatalogueRanks ranks = rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit));
+    const CatalogueRanks ranks =
+        rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit));
     choice.values.push_back(mean_of_ranks(dataset, ranks, options.metric));
     if (choice.values[i] > choice.values[best] ||
         (choice.values[i] == choice.values[best] && distance(i) < distance(best)))
@@ -188,8 +189,8 @@ FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateMode
 BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaOptions& options,
                        int64_t limit) {
   BetaChoice choice;
-  const auto ranks =
-      rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit), options.grid);
+  const auto ranks = rank_catalogue(
+      dataset, towers, catalogue_options(dataset, options.metric, limit), options.grid);
   size_t best = 0;
   for (size_t i = 0; i < options.grid.size(); ++i) {
     choice.values.push_back(mean_of_ranks(dataset, ranks[i], options.metric));

@@ -16,7 +16,8 @@ struct Judgement {
   LossValues losses;                // means over the rows
   std::optional<AucSplit> student;  // absent in the phase that trains the teacher alone
   std::optional<AucSplit> teacher;  // auc_read by the logit of pCTCVR, auc_click by that of pCTR
-  std::optional<double> recall;     // of reads, where the metric is recall@K, recall_click@K or wrecall@K
+  std::optional<double>
+      recall;  // of reads, where the metric is recall@K, recall_click@K or wrecall@K
 };
 
 /// Scores every row of `rows`; `between_batches` may throw to stop.

@@ -35,7 +35,7 @@ TEST_F(ComparePlans, ResolveRowsWithPresetsAndSets) {
       "[[rows]]\nrecipe = \"two.toml\"\n";
   const ComparePlan plan = read(text);
   EXPECT_EQ(plan.name, "both");
-  EXPECT_EQ(plan.data, "feed");
+  EXPECT_EQ(plan.data, std::vector<std::string>{"feed"});
   EXPECT_EQ(plan.seeds, 2);
   ASSERT_EQ(plan.rows.size(), 4u);
   EXPECT_EQ(plan.rows[0].label, "one");

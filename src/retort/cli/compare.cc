@@ -1,5 +1,6 @@
 #include "retort/study/compare.h"
 
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +11,8 @@
 #include "retort/common/recipe.h"
 #include "retort/dataset/builder.h"
 #include "retort/sim/simulate.h"
+#include "retort/study/compare_table.h"
+#include "retort/trainer/run_folder.h"
 
 namespace retort {
 namespace {
@@ -38,39 +41,103 @@ ComparePlan plan_of(const Flags& flags, const CommonFlags& common) {
   return plan;
 }
 
-/// The plan's own dataset, made below `out` unless an earlier call did; a simulated world's truth
-/// comes with it.
-void make_dataset(const ComparePlan& plan, Flags& flags) {
-  if (plan.data.empty())
-    fail<ConfigError>("compare: --dataset is needed: '{}' names no data recipe", plan.name);
-  const Json recipe = load_recipe(find_recipe(plan.data, "data"), "", {});
-  const fs::path world = fs::path(flags.out) / "world", dataset = fs::path(flags.out) / "dataset";
-  const bool simulated = recipe.contains("world") && flags.from.empty();
-  fs::create_directories(flags.out);
-  if (simulated && !fs::exists(world)) simulate(recipe, {.out = world, .seed = {}});
-  if (simulated && flags.judging.truth.empty()) flags.judging.truth = world.string();
-  if (!fs::exists(dataset)) {
-    const fs::path from = simulated ? world : fs::path(flags.from);
-    const IngestResult result = ingest(recipe, {.from = from, .out = dataset, .seed = {}});
-    log_info("compare", "{}", describe(result));
-  }
-  flags.dataset = dataset.string();
+/// The resolved data recipe, with the plan's preset where it has that.
+Json data_recipe(const ComparePlan& plan, const std::string& data) {
+  const fs::path file = find_recipe(data, "data");
+  return load_recipe(file, has_preset(file, plan.preset) ? plan.preset : "", {});
 }
 
-Answer run(Flags flags, const CommonFlags& common) {
-  const ComparePlan plan = plan_of(flags, common);
-  if (flags.dataset.empty()) make_dataset(plan, flags);
-  const Dataset dataset(flags.dataset);
-  CompareOptions options;
-  options.out = flags.out;
+/// Throws ConfigError if what is in `folder` came of other values of the table [world].
+void check_world(const fs::path& folder, const Json& made_of, const Json& recipe) {
+  for (const auto& [key, value] : recipe.value("world", Json::object()).items()) {
+    if (!made_of.contains(key) || made_of[key] == value) continue;
+    fail<ConfigError>(
+        "{}: was made with world.{} = {}, and now {} is asked for; compare with the same preset, "
+        "or into another folder",
+        folder.string(), key, made_of[key].dump(), value.dump());
+  }
+}
+
+/// The world of the plan's data recipes, made below `out` unless an earlier call did; empty if
+/// their log is not simulated.
+fs::path make_world(const ComparePlan& plan, const Flags& flags) {
+  if (!flags.from.empty()) return {};
+  const Json first = data_recipe(plan, plan.data.front());
+  for (const std::string& data : plan.data) {
+    if (data_recipe(plan, data).value("world", Json()) != first.value("world", Json()))
+      fail<ConfigError>("compare: the data recipes '{}' and '{}' have not the same [world]",
+                        plan.data.front(), data);
+  }
+  if (!first.contains("world")) return {};
+  fs::path world = fs::path(flags.out) / "world";
+  if (fs::exists(world))
+    check_world(world, read_json(world / "world.json").at("options"), first);
+  else
+    simulate(first, {.out = world, .seed = {}});
+  return world;
+}
+
+/// Below `out`, ingested unless an earlier call did.
+fs::path make_dataset(const ComparePlan& plan, const std::string& data, const fs::path& from,
+                      const fs::path& out) {
+  fs::path dataset = out / "dataset";
+  const Json recipe = data_recipe(plan, data);
+  if (fs::exists(dataset)) {
+    const Json manifest = read_json(dataset / "manifest.json");
+    check_world(dataset, manifest["recipe"].value("world", Json::object()), recipe);
+    return dataset;
+  }
+  fs::create_directories(out);
+  const IngestResult result = ingest(recipe, {.from = from, .out = dataset, .seed = {}});
+  log_info("compare", "{}", describe(result));
+  return dataset;
+}
+
+/// One dataset: trained, judged. `data` is the name of its recipe, "" for any.
+CompareResult compare_on(const ComparePlan& plan, const std::string& data, const fs::path& folder,
+                         const Flags& flags, const CommonFlags& common, CompareOptions options) {
+  const Dataset dataset(folder);
   options.seeds = flags.seeds.value_or(plan.seeds);
   options.device = common.device;
   options.evaluate = judging_options(flags.judging, {});
+  want_metrics(plan, dataset, options.evaluate);
   if (common.seed) options.first_seed = *common.seed;
   std::unique_ptr<OracleRow> oracle;
   options.extra = oracle_rows(flags.judging.truth, dataset, oracle);
-  const CompareResult result = compare(plan.rows, dataset, options);
-  return {to_json(result), table(result)};
+  return compare(rows_for(plan, data), dataset, options);
+}
+
+Answer run(Flags flags, const CommonFlags& common) {
+  ComparePlan plan = plan_of(flags, common);
+  const fs::path out = flags.out;
+  fs::create_directories(out);
+  if (!flags.dataset.empty()) {
+    if (plan.data.size() > 1)
+      fail<ConfigError>("compare: '{}' is for the data recipes {}, so that --dataset does not fit",
+                        plan.name, fmt::join(plan.data, ", "));
+    if (plan.data.empty()) plan.data = {""};
+  } else if (plan.data.empty()) {
+    fail<ConfigError>("compare: --dataset is needed: '{}' names no data recipe", plan.name);
+  }
+  fs::path from = flags.from;
+  if (const fs::path world = flags.dataset.empty() ? make_world(plan, flags) : ""; !world.empty()) {
+    from = world;
+    if (flags.judging.truth.empty()) flags.judging.truth = world.string();
+  }
+  std::vector<DataResult> measured;
+  for (const std::string& data : plan.data) {
+    CompareOptions options;
+    options.out = plan.data_folders ? out / data : out;
+    if (plan.data_folders || !plan.metrics.empty()) options.results.clear();
+    const fs::path dataset = flags.dataset.empty() ? make_dataset(plan, data, from, options.out)
+                                                   : fs::path(flags.dataset);
+    measured.push_back({data, compare_on(plan, data, dataset, flags, common, options)});
+  }
+  if (!plan.data_folders && plan.metrics.empty())
+    return {to_json(measured.front().result), table(measured.front().result)};
+  const Json json = plan_json(plan, measured);
+  write_file(out / (plan.name + ".json"), json.dump(2) + "\n");
+  return {json, plan_table(plan, measured)};
 }
 
 Action add(CLI::App& app, const CommonFlags& common) {
@@ -79,7 +146,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
                  "model recipes, or one recipe of recipes/compare/ that names all")
       ->required();
   app.add_option("--dataset", flags->dataset, "what `retort ingest` made");
-  app.add_option("--out", flags->out, "the folder of the runs and of compare.json")->required();
+  app.add_option("--out", flags->out, "the folder of the runs and of the results as JSON")
+      ->required();
   app.add_option("--seeds", flags->seeds, "runs of each recipe; 3 by default")
       ->check(CLI::PositiveNumber);
   app.add_option("--preset", flags->preset, "tiny, small or paper, for every recipe");

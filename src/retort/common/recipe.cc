@@ -145,6 +145,11 @@ Json load_recipe(const fs::path& file, std::string_view preset,
   return recipe;
 }
 
+bool has_preset(const fs::path& file, std::string_view preset) {
+  const Json recipe = load_with_bases(file, 0);
+  return recipe.contains("presets") && recipe["presets"].contains(std::string(preset));
+}
+
 Fields::Fields(const Json& recipe, std::string path) : path_(std::move(path)) {
   const Json* at = &recipe;
   std::istringstream parts(path_);

@@ -28,6 +28,9 @@ std::vector<std::string> recipe_names(std::string_view folder = "");
 Json load_recipe(const fs::path& file, std::string_view preset,
                  const std::vector<std::string>& sets);
 
+/// Whether the file (or what it extends) has the table `presets.PRESET`.
+bool has_preset(const fs::path& file, std::string_view preset);
+
 /// Reads the keys of one recipe table. Every key that was not read by the time of `finish()` is
 /// an error that names the nearest known key.
 ///   Fields fields(recipe, "train");

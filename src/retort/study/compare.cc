@@ -17,8 +17,14 @@ struct SeedRows {
   std::vector<JudgedRow> models, teachers;
 };
 
-fs::path run_folder(const CompareOptions& options, const CompareRow& row, int32_t seed) {
-  return options.out / row.label / fmt::format("seed{}", options.first_seed + seed);
+fs::path run_folder(const CompareOptions& options, const std::string& label, int32_t seed) {
+  return options.out / label / fmt::format("seed{}", options.first_seed + seed);
+}
+
+Json recipe_of(const CompareOptions& options, const CompareRow& row, int32_t seed) {
+  Json recipe = row.recipe;
+  if (!row.after.empty()) recipe["distill"]["run"] = run_folder(options, row.after, seed).string();
+  return recipe;
 }
 
 /// Trains what is not finished; the trainer refuses a run begun otherwise.
@@ -27,13 +33,13 @@ void train_all(std::span<const CompareRow> rows, const Dataset& dataset,
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
     for (const CompareRow& row : rows) {
       TrainOptions training;
-      training.run = run_folder(options, row, seed);
+      training.run = run_folder(options, row.label, seed);
       training.resume = fs::exists(training.run);
       training.device = options.device;
       training.seed = options.first_seed + seed;
       fs::create_directories(training.run.parent_path());
       log_info("compare", "{}, seed {}", row.label, training.seed);
-      train(row.recipe, dataset, training);
+      train(recipe_of(options, row, seed), dataset, training);
     }
   }
 }
@@ -55,7 +61,7 @@ SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const Compar
   SeedRows judged;
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
     log_info("compare", "judging {}, seed {}", row.label, options.first_seed + seed);
-    const TrainedModel model(run_folder(options, row, seed), dataset, options.device);
+    const TrainedModel model(run_folder(options, row.label, seed), dataset, options.device);
     judged.models.push_back(judge_student(judge, row.label, model));
     if (model.teacher() != nullptr) {
       judged.teachers.push_back(judge.teacher("teacher", *model.teacher()));
@@ -100,15 +106,18 @@ std::string cell_of(const SummaryMetric& metric) {
 
 }  // namespace
 
-CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
+CompareResult compare(std::span<const CompareRow> all, const Dataset& dataset,
                       const CompareOptions& options) {
-  check_labels({rows.begin(), rows.end()});
-  if (rows.empty()) fail<ConfigError>("compare: no recipe is named");
+  check_labels({all.begin(), all.end()});
+  std::vector<CompareRow> rows;
+  for (const CompareRow& row : all)
+    if (row.shown) rows.push_back(row);
+  if (rows.empty()) fail<ConfigError>("compare: no recipe is named, or no row is shown");
   if (options.seeds < 1)
     fail<ConfigError>("compare: seeds must be 1 or more, not {}", options.seeds);
   Judge judge(dataset, options.evaluate);
   fs::create_directories(options.out);
-  train_all(rows, dataset, options);
+  train_all(all, dataset, options);
 
   std::vector<SeedRows> judged;
   for (const CompareRow& row : rows) judged.push_back(judge_seeds(row, dataset, options, judge));
@@ -130,7 +139,8 @@ CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
   result.about = judge.about();
   result.differences = differences_of(result.rows);
   result.warnings = warnings_of_means(result.rows);
-  write_file(options.out / "compare.json", to_json(result).dump(2) + "\n");
+  if (!options.results.empty())
+    write_file(options.out / options.results, to_json(result).dump(2) + "\n");
   return result;
 }
 

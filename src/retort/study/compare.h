@@ -16,7 +16,8 @@
 namespace retort {
 
 struct CompareOptions {
-  fs::path out;  // runs are out/LABEL/seedK
+  fs::path out;                          // runs are out/LABEL/seedK
+  std::string results = "compare.json";  // file in `out`; empty: none
   int32_t seeds = 3;
   uint64_t first_seed = 1;  // seeds first_seed, first_seed + 1, ..
   std::string device = "auto";
@@ -33,9 +34,9 @@ struct CompareResult {
 };
 
 /// Runs that exist are resumed; finished ones are not trained again. Throws ConfigError if a run in
-/// `out` was begun with another recipe, seed or dataset. The row `teacher` is that of `dmtl` or,
-/// without it, of the first row that has one; other teachers are called teacher_LABEL. Results are
-/// written to out/compare.json as well.
+/// `out` was begun with another recipe, seed or dataset. A row that comes `after` another gets
+/// that row's run of the same seed as its recipe's `distill.run`. The row `teacher` is that of
+/// `dmtl` or, without it, of the first row that has one; other teachers are called teacher_LABEL.
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 

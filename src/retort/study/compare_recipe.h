@@ -1,8 +1,9 @@
 // What is compared: rows of model recipes, named on the command line or by a recipe in
-// recipes/compare/.
+// recipes/compare/, which may also name a publication's figures and claims.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,17 +12,44 @@
 
 namespace retort {
 
+/// Figures by metric, its name before the "@": {"recall_click": 0.868}.
+using Published = std::map<std::string, double>;
+
 struct CompareRow {
-  std::string label;  // the row's name in tables and its folder; unique
-  Json recipe;        // resolved model recipe
+  std::string label;                             // the row's name and its folder; unique
+  Json recipe;                                   // resolved model recipe
+  std::string title{};                           // in a publication's table; empty: the label
+  std::vector<std::string> data{};               // data recipes that it is for; empty: all
+  std::string after{};                           // an earlier row: its run is `distill.run`
+  bool shown = true;                             // false: trained, neither judged nor printed
+  std::map<std::string, Published> published{};  // by data recipe
+
+  const std::string& heading() const { return title.empty() ? label : title; }
+  bool is_for(const std::string& name) const;
+};
+
+/// What a publication says of two rows.
+struct Claim {
+  std::string name, text;
+  std::string row, other;            // labels
+  std::vector<std::string> metrics;  // of the plan's; empty: all
+  std::vector<std::string> data;     // empty: all
+  /// published: as the published figures differ; better | worse; same: within `margin`.
+  std::string expected = "published";
+  double margin = 0;
 };
 
 /// A recipe of recipes/compare/: see docs/recipes.md.
 struct ComparePlan {
-  std::string name;
-  std::string data;  // name of the data recipe it is meant for; empty = any
+  std::string name, title;
+  std::vector<std::string> data;  // data recipes it is meant for; empty = any one
+  bool data_folders = false;      // runs are in OUT/DATA/LABEL: `data` is a list in the recipe
   int32_t seeds = 3;
+  std::string preset;                // of all recipes: the command line's, else its own
+  std::vector<std::string> metrics;  // of the publication's table; empty: no such table
+  std::string published_note;        // what the published figures were measured on
   std::vector<CompareRow> rows;
+  std::vector<Claim> claims;
 };
 
 /// Reads a comparison. `preset` and `sets` of the command line win over the plan's own and hold
@@ -32,9 +60,15 @@ ComparePlan read_compare_plan(const fs::path& file, const std::string& preset,
 std::vector<CompareRow> compare_rows(const std::vector<std::string>& recipes,
                                      const std::string& preset,
                                      const std::vector<std::string>& sets);
+/// The plan's rows for one of its data recipes.
+std::vector<CompareRow> rows_for(const ComparePlan& plan, const std::string& data);
 /// Whether a resolved TOML file is a comparison (has [[rows]]) rather than a model recipe.
 bool is_compare_plan(const Json& recipe);
-/// Throws ConfigError if two rows have one label or a label is no folder name.
+/// Throws ConfigError if two rows have one label, a label is no folder name, or `after` is not the
+/// label of an earlier row.
 void check_labels(const std::vector<CompareRow>& rows);
+
+/// "recall_click" of "recall_click@20".
+std::string metric_stem(const std::string& metric);
 
 }  // namespace retort

@@ -1,5 +1,6 @@
 #include "retort/study/summary.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -25,6 +26,33 @@ double deviation_of(std::span<const double> values) {
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+/// The 0.975 quantile of Student's t.
+double t_quantile(size_t freedom) {
+  constexpr std::array kTable{12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060,
+                              2.2622,  2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199,
+                              2.1098,  2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639,
+                              2.0595,  2.0555, 2.0518, 2.0484, 2.0452, 2.0423};
+  if (freedom <= kTable.size()) return kTable[freedom - 1];
+  // Source: Abramowitz & Stegun 26.7.5, first two terms.
+  const double z = 1.959964, v = static_cast<double>(freedom), cube = z * z * z;
+  return z + (cube + z) / (4 * v) + (5 * cube * z * z + 16 * cube + 3 * z) / (96 * v * v);
+}
+
+/// Of two values or more.
+Interval t_interval(std::span<const double> values) {
+  const double mean = mean_of(values);
+  const double half = t_quantile(values.size() - 1) * deviation_of(values) /
+                      std::sqrt(static_cast<double>(values.size()));
+  return {mean, mean - half, mean + half};
+}
+
+/// row - other by resample.
+Interval paired_by_user(const SummaryMetric& row, const SummaryMetric& other) {
+  std::vector<double> paired(row.replicates);
+  for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.replicates[at];
+  return interval_of(row.mean - other.mean, paired);
 }
 
 }  // namespace
@@ -69,13 +97,26 @@ std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& oth
     if (metric.name != "auc_read" && !metric.name.starts_with("recall@")) continue;
     const SummaryMetric* rival = other.find(metric.name);
     if (rival == nullptr || rival->replicates.size() != metric.replicates.size()) continue;
-    std::vector<double> paired(metric.replicates);
-    for (size_t at = 0; at < paired.size(); ++at) paired[at] -= rival->replicates[at];
-    const Interval interval = interval_of(metric.mean - rival->mean, paired);
+    const Interval interval = paired_by_user(metric, *rival);
     found.push_back(
         {metric.name, row.name, other.name, interval.value, interval.low, interval.high});
   }
   return found;
+}
+
+Interval seed_interval(const SummaryMetric& metric) {
+  if (metric.seeds.size() < 2) return {metric.mean, metric.low, metric.high};
+  return t_interval(metric.seeds);
+}
+
+Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other) {
+  check(row.seeds.size() == other.seeds.size() && row.replicates.size() == other.replicates.size(),
+        "seed_difference: '{}' has {} seeds in one row and {} in the other", row.name,
+        row.seeds.size(), other.seeds.size());
+  if (row.seeds.size() < 2) return paired_by_user(row, other);
+  std::vector<double> paired(row.seeds);
+  for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.seeds[at];
+  return t_interval(paired);
 }
 
 Json to_json(const SummaryRow& row) {

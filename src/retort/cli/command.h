@@ -65,10 +65,12 @@ CommandHelp train_help();
 CommandHelp evaluate_help();
 CommandHelp compare_help();
 CommandHelp publish_help();
+CommandHelp tune_fusion_help();
 Command train_command();
 Command evaluate_command();
 Command compare_command();
 Command publish_command();
+Command tune_fusion_command();
 Command list_torch_command();
 Command doctor_torch_command();
 

@@ -6,9 +6,9 @@
 int main(int argc, char** argv) {
   using namespace retort;
   const std::vector<Command> commands{
-      simulate_command(), ingest_command(), {train_help()},     {evaluate_help()},
-      {compare_help()},   {publish_help()}, retrieve_command(), export_command(),
-      index_command(),    list_command(),   doctor_command(),
+      simulate_command(), ingest_command(), {train_help()},       {evaluate_help()},
+      {compare_help()},   {publish_help()}, {tune_fusion_help()}, retrieve_command(),
+      export_command(),   index_command(),  list_command(),       doctor_command(),
   };
   return run_command_line("retort", commands, argc, argv);
 }

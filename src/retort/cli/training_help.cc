@@ -37,4 +37,12 @@ CommandHelp publish_help() {
               "  retort publish runs/dmtl --to bundles/dmtl --index hnsw\n"};
 }
 
+CommandHelp tune_fusion_help() {
+  return {.name = "tune-fusion",
+          .summary = "recall against weighted recall over the mix of two tasks, and a choice",
+          .examples =
+              "  retort tune-fusion runs/rra -k 20\n"
+              "  retort tune-fusion runs/rra --rule wrecall --plot fusion.svg --keep\n"};
+}
+
 }  // namespace retort

@@ -57,6 +57,7 @@ Command ingest_command();
 Command retrieve_command();
 Command export_command();
 Command index_command();
+Command abtest_command();
 Command list_command();
 Command doctor_command();
 

@@ -1,0 +1,308 @@
+#include "retort/study/abtest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "retort/common/error.h"
+#include "retort/common/log.h"
+#include "retort/common/progress.h"
+#include "retort/common/text.h"
+#include "retort/common/thread_pool.h"
+#include "retort/study/abtest_replay.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kDay = 86'400'000'000;
+constexpr int64_t kBlock = 256;  // users between two looks at Ctrl-C
+
+/// A metric of all users, before it is summed up.
+struct Measure {
+  std::string name;
+  int better;  // 1: more is better, -1: less
+  UserRatio ratio;
+};
+
+/// [arms][users] what users do with one row.
+using Outcomes = std::vector<std::vector<RowOutcome>>;
+
+using Part = double (*)(const RowOutcome&);
+double one(const RowOutcome&) { return 1; }
+double shown(const RowOutcome& outcome) { return outcome.shown; }
+
+Measure measure(std::string name, const std::vector<RowOutcome>& users, Part part, Part of) {
+  Measure made{std::move(name), 1, {}};
+  for (const RowOutcome& user : users) {
+    made.ratio.numerator.push_back(part(user));
+    made.ratio.denominator.push_back(of(user));
+  }
+  return made;
+}
+
+std::vector<Measure> row_measures(const std::vector<RowOutcome>& users, int32_t nktd_at) {
+  using O = const RowOutcome&;
+  std::vector<Measure> all;
+  all.push_back(measure(
+      "local_minutes", users, [](O o) { return o.local; }, one));
+  all.push_back(measure(
+      "expected_local_minutes", users, [](O o) { return o.expected_local; }, one));
+  all.push_back(measure(
+      "dwm", users, [](O o) { return o.dwm; }, one));
+  all.push_back(measure(
+      "expected_dwm", users, [](O o) { return o.expected_dwm; }, one));
+  all.push_back(measure(
+      "ctr", users, [](O o) { return o.clicks; }, shown));
+  all.push_back(measure(
+      "expected_ctr", users, [](O o) { return o.expected_clicks; }, shown));
+  all.push_back(measure(
+      fmt::format("nktd@{}", nktd_at), users, [](O o) { return std::isnan(o.nktd) ? 0 : o.nktd; },
+      [](O o) { return std::isnan(o.nktd) ? 0.0 : 1.0; }));
+  all.back().better = -1;
+  static constexpr Part kOffered[kChannels] = {
+      [](O o) { return o.offered[0]; }, [](O o) { return o.offered[1]; },
+      [](O o) { return o.offered[2]; }, [](O o) { return o.offered[3]; }};
+  for (size_t channel = 0; channel < kChannels; ++channel)
+    all.push_back(measure(fmt::format("exposure_{}", kChannelNames[channel]), users,
+                          kOffered[channel], shown));
+  return all;
+}
+
+/// All rows together, and what was started before the day.
+std::vector<Measure> platform_measures(const std::vector<Outcomes>& rows, size_t arm,
+                                       const std::vector<double>& other) {
+  std::vector<RowOutcome> all(other.size());
+  for (const Outcomes& row : rows)
+    for (size_t user = 0; user < all.size(); ++user) {
+      all[user].dwm += row[arm][user].dwm;
+      all[user].expected_dwm += row[arm][user].expected_dwm;
+    }
+  const auto dwm = [](const RowOutcome& o) { return o.dwm; };
+  const auto expected = [](const RowOutcome& o) { return o.expected_dwm; };
+  std::vector<Measure> made;
+  made.push_back(measure("platform_minutes", all, dwm, one));
+  made.push_back(measure("expected_platform_minutes", all, expected, one));
+  for (Measure& total : made)
+    for (size_t user = 0; user < other.size(); ++user) total.ratio.numerator[user] += other[user];
+  made.push_back(measure("dwm", all, dwm, one));
+  made.push_back(measure("expected_dwm", all, expected, one));
+  return made;
+}
+
+std::optional<double> published_of(const AbTestRecipe& recipe, const std::string& section,
+                                   const std::string& metric) {
+  const auto figures = recipe.published.find(section);
+  if (figures == recipe.published.end()) return std::nullopt;
+  std::string stem = metric.substr(0, metric.find('@'));
+  if (stem.starts_with("expected_")) stem = stem.substr(std::string_view("expected_").size());
+  const auto figure = figures->second.find(stem);
+  return figure == figures->second.end() ? std::nullopt : std::optional(figure->second);
+}
+
+std::string claim_of(const AbDifference& difference) {
+  if (!difference.published) return "";
+  const Interval& measured = difference.absolute;
+  if (!(measured.low > 0 || measured.high < 0)) return "not distinguishable";
+  return (measured.value > 0) == (*difference.published > 0) ? "reproduced" : "reversed";
+}
+
+/// Intervals of one section: all arms and metrics on the same resamples.
+AbSection sum_up(const std::string& name, const std::vector<std::vector<Measure>>& arms,
+                 const AbTestRecipe& recipe) {
+  const size_t metrics = arms.front().size();
+  const auto users = static_cast<int64_t>(arms.front().front().ratio.numerator.size());
+  const auto each = [&](const auto& visit) {  // (arm, metric, place)
+    for (size_t arm = 0; arm < arms.size(); ++arm)
+      for (size_t metric = 0; metric < metrics; ++metric)
+        visit(arm, metric, arm * metrics + metric);
+  };
+  const Bootstrap bootstrap(users, recipe.bootstrap);
+  const auto replicates =
+      bootstrap.run(static_cast<int32_t>(arms.size() * metrics),
+                    [&](std::span<const uint8_t> weights, std::span<double> out) {
+                      each([&](size_t arm, size_t metric, size_t place) {
+                        out[place] = arms[arm][metric].ratio.value(weights);
+                      });
+                    });
+  AbSection section{name, std::vector<std::vector<AbMetric>>(arms.size()), {}};
+  each([&](size_t arm, size_t metric, size_t place) {
+    const Measure& measured = arms[arm][metric];
+    section.metrics[arm].push_back(
+        {measured.name, interval_of(measured.ratio.value(), replicates[place])});
+    if (arm == 0) return;
+    const std::vector<double>&mine = replicates[place], &control = replicates[metric];
+    std::vector<double> more, share;
+    for (size_t k = 0; k < mine.size(); ++k) {
+      more.push_back(mine[k] - control[k]);
+      if (control[k] != 0) share.push_back(mine[k] / control[k] - 1);
+    }
+    const double value = measured.ratio.value(), base = arms[0][metric].ratio.value();
+    AbDifference difference{.metric = measured.name,
+                            .arm = recipe.arms[arm].name,
+                            .absolute = interval_of(value - base, more),
+                            .relative = interval_of(base != 0 ? value / base - 1 : NAN, share),
+                            .verdict = {},
+                            .published = published_of(recipe, name, measured.name),
+                            .claim = {}};
+    difference.verdict = verdict_of(difference.absolute, measured.better);
+    difference.claim = claim_of(difference);
+    section.differences.push_back(std::move(difference));
+  });
+  return section;
+}
+
+/// The arms' channels and the day that they are tested on.
+class Test {
+ public:
+  explicit Test(const AbTestRecipe& recipe)
+      : recipe_(recipe), oracle_(recipe.world), channels_(recipe.arms.size()) {
+    for (size_t arm = 0; arm < recipe.arms.size(); ++arm) {
+      for (const ShowType type : kShowTypes) {
+        const auto row = static_cast<size_t>(type);
+        if (const auto& bundle = recipe.arms[arm].rows[row])
+          channels_[arm][row] = std::make_unique<ArmChannel>(*bundle, oracle_, type);
+      }
+    }
+  }
+
+  AbTestResult run() {
+    result_.name = recipe_.name;
+    result_.world = recipe_.world.string();
+    result_.day = recipe_.day.value_or(first_unseen_day());
+    result_.midnight = midnight(result_.day);
+    check_moments();
+    const LoggedPast past =
+        read_logged_past(recipe_.world, oracle_, result_.day, recipe_.channels.trailing);
+    for (int32_t user = 0; user < oracle_.world().users(); ++user)
+      if (oracle_.world().opens(user, result_.day)) users_.push_back(user);
+    if (users_.empty())
+      fail<DataError>("{}: nobody opens the platform on day {}", result_.world, result_.day);
+    result_.users = static_cast<int64_t>(users_.size());
+    note_unknown_users();
+    std::vector<Outcomes> rows;
+    for (const ShowType type : kShowTypes) {
+      if (!recipe_.has_row(type)) continue;
+      rows.push_back(replay(type, past));
+      std::vector<std::vector<Measure>> measures;
+      for (const auto& users : rows.back())
+        measures.push_back(row_measures(users, recipe_.nktd_at));
+      const std::string name(kAbTestRows[static_cast<size_t>(type)]);
+      result_.sections.push_back(sum_up(name, measures, recipe_));
+    }
+    std::vector<double> other;
+    for (const int32_t user : users_)
+      other.push_back(past.other_minutes[static_cast<size_t>(user)]);
+    std::vector<std::vector<Measure>> platform;
+    for (size_t arm = 0; arm < recipe_.arms.size(); ++arm)
+      platform.push_back(platform_measures(rows, arm, other));
+    result_.sections.push_back(sum_up("platform", platform, recipe_));
+    describe_arms();
+    return std::move(result_);
+  }
+
+ private:
+  int64_t midnight(int32_t day) const { return oracle_.world().start + day * kDay; }
+
+  /// Calls visit(arm, type, channel).
+  template <class Visit>
+  void each_channel(const Visit& visit) const {
+    for (size_t arm = 0; arm < channels_.size(); ++arm)
+      for (const ShowType type : kShowTypes)
+        if (const auto& channel = channels_[arm][static_cast<size_t>(type)])
+          visit(arm, type, *channel);
+  }
+
+  int32_t first_unseen_day() const {
+    int64_t latest = oracle_.world().start;
+    each_channel([&](size_t, ShowType, const ArmChannel& channel) {
+      latest = std::max(latest, channel.bundle().moment());
+    });
+    return static_cast<int32_t>((latest - oracle_.world().start + kDay - 1) / kDay);
+  }
+
+  void check_moments() {
+    bool differ = false;
+    const int64_t first =
+        channels_.front()[recipe_.has_row(ShowType::kTv) ? 0 : 1]->bundle().moment();
+    each_channel([&](size_t arm, ShowType, const ArmChannel& channel) {
+      const int64_t moment = channel.bundle().moment();
+      differ |= moment != first;
+      if (moment > result_.midnight)
+        fail<ConfigError>(
+            "arm '{}': {} knows the log until {}, and the test day {} begins at {}; publish it "
+            "with --at '{}', or set a later 'day'",
+            recipe_.arms[arm].name, channel.bundle().folder().string(), format_moment(moment),
+            result_.day, format_moment(result_.midnight), format_moment(result_.midnight));
+    });
+    if (differ) result_.notes.emplace_back("the bundles know the log until different moments");
+  }
+
+  void note_unknown_users() {
+    each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
+      const auto unknown = std::count_if(users_.begin(), users_.end(), [&](int32_t user) {
+        return !channel.bundle().find_user(oracle_.world().user_key(user));
+      });
+      if (unknown > 0)
+        result_.notes.push_back(fmt::format(
+            "{} of {} users are not in the bundle of arm '{}', row '{}': served without features",
+            unknown, users_.size(), recipe_.arms[arm].name,
+            kAbTestRows[static_cast<size_t>(type)]));
+    });
+  }
+
+  Outcomes replay(ShowType type, const LoggedPast& past) const {
+    const SharedChannels shared(past, oracle_.world(), type, recipe_.channels);
+    const RowReplay row{oracle_, past, shared, recipe_};
+    Outcomes outcomes(channels_.size(), std::vector<RowOutcome>(users_.size()));
+    const auto count = static_cast<int64_t>(users_.size());
+    Progress progress(fmt::format("replaying {}", kAbTestRows[static_cast<size_t>(type)]),
+                      count * static_cast<int64_t>(channels_.size()), "requests");
+    for (size_t arm = 0; arm < channels_.size(); ++arm) {
+      const ArmChannel& channel = *channels_[arm][static_cast<size_t>(type)];
+      for (int64_t from = 0; from < count; from += kBlock) {
+        check_interrupt("abtest");
+        const int64_t until = std::min(count, from + kBlock);
+        parallel_for(from, until, 8, [&](int64_t begin, int64_t end) {
+          for (auto user = static_cast<size_t>(begin); user < static_cast<size_t>(end); ++user)
+            outcomes[arm][user] = row.run(users_[user], channel);
+        });
+        progress.add(until - from);
+      }
+    }
+    return outcomes;
+  }
+
+  void describe_arms() {
+    result_.arms = Json::array();
+    for (const AbTestArm& arm : recipe_.arms) result_.arms.push_back({{"name", arm.name}});
+    each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
+      const Bundle& bundle = channel.bundle();
+      const double fusion = channel.fusion().value_or(bundle.spec().fusion);
+      result_.arms[arm][std::string(kAbTestRows[static_cast<size_t>(type)])] =
+          Json{{"bundle", bundle.folder().string()},
+               {"model", bundle.model()},
+               {"version", bundle.version()},
+               {"moment", format_moment(bundle.moment())},
+               {"fusion", bundle.spec().user.mixture ? Json(fusion) : Json()}};
+    });
+  }
+
+  const AbTestRecipe& recipe_;
+  const LongVideoOracle oracle_;
+  std::vector<std::array<std::unique_ptr<ArmChannel>, 2>> channels_;  // [arms]
+  std::vector<int32_t> users_;                                        // who open, ascending
+  AbTestResult result_;
+};
+
+}  // namespace
+
+std::string verdict_of(const Interval& difference, int better) {
+  if (difference.value == 0 && difference.low == 0 && difference.high == 0) return "equal";
+  if (!(difference.low > 0 || difference.high < 0)) return "not distinguishable";
+  return difference.value * better > 0 ? "better" : "worse";
+}
+
+AbTestResult run_abtest(const AbTestRecipe& recipe) { return Test(recipe).run(); }
+
+}  // namespace retort

@@ -27,9 +27,8 @@ TransformerBlock block_of(uint64_t seed) {
 
 /// The library's layer with the same weights.
 torch::nn::TransformerEncoderLayer twin_of(TransformerBlock& block) {
-  torch::nn::TransformerEncoderLayer twin(torch::nn::TransformerEncoderLayerOptions(kDim, kHeads)
-                                              .dim_feedforward(kHidden)
-                                              .dropout(0));
+  torch::nn::TransformerEncoderLayer twin(
+      torch::nn::TransformerEncoderLayerOptions(kDim, kHeads).dim_feedforward(kHidden).dropout(0));
   const torch::NoGradGuard no_grad;
   auto weights = block->named_parameters();
   for (auto& item : twin->named_parameters()) item.value().copy_(weights[item.key()]);
@@ -51,13 +50,12 @@ TEST(TransformerBlock, EqualsTheLibrarysLayerOnPaddedRows) {
   int64_t at = 0;
   for (size_t row = 0; row < lengths.size(); ++row) {
     mask[static_cast<int64_t>(row)].narrow(0, 0, lengths[row]).fill_(false);
-    rows.push_back(torch::constant_pad_nd(again.narrow(0, at, lengths[row]),
-                                          {0, 0, 0, 5 - lengths[row]}));
+    rows.push_back(
+        torch::constant_pad_nd(again.narrow(0, at, lengths[row]), {0, 0, 0, 5 - lengths[row]}));
     at += lengths[row];
   }
   const torch::Tensor padded = twin->forward(torch::stack(rows, 1), {}, mask).transpose(0, 1);
-  const torch::Tensor expected =
-      padded.reshape({15, kDim}).index_select(0, layout.padded);
+  const torch::Tensor expected = padded.reshape({15, kDim}).index_select(0, layout.padded);
   EXPECT_TRUE(torch::allclose(got, expected, 1e-4, 1e-5));
 
   const torch::Tensor direction = torch::randn({9, kDim});

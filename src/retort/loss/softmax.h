@@ -12,7 +12,8 @@ namespace retort {
 /// `unclicked` (alpha): what was shown and not clicked is a weak positive.
 /// on = student_dwm: L = mean_i -y_i w_dwm log softmax(s_dwm)^i over the rows whose minutes are
 /// known. Rows whose item is no candidate do not count.
-/// Source: RRA eq. 3, 4; methods B5. Shapes: as CatalogueInputs; @return scalar
+/// Source: RRA eq. 3, 4; methods B5.
+/// @param inputs vectors and targets of [R] rows (CatalogueInputs)   @return scalar
 torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, double unclicked,
                            const NegativeSet& set);
 

@@ -1,5 +1,6 @@
 #include "retort/model/mixture.h"
 
+#include <cmath>
 #include <numeric>
 
 #include "retort/common/error.h"
@@ -7,6 +8,17 @@
 #include "retort/nn/mixed_precision.h"
 
 namespace retort {
+namespace {
+
+/// Glorot's deviation over sqrt(d), so that an inner product of two starts as large as one value of
+/// a field.
+void initialise_product(torch::nn::LinearImpl& layer, const Rng& init, const std::string& name) {
+  retort::initialise(layer, init, name, Followed::kByNothing);
+  const torch::NoGradGuard no_grad;
+  layer.weight /= std::sqrt(static_cast<double>(layer.weight.size(0)));
+}
+
+}  // namespace
 
 Mixture::Mixture(torch::nn::Module& root, std::string prefix, const std::vector<int32_t>& widths,
                  MixtureSpec spec)
@@ -74,8 +86,7 @@ std::vector<torch::Tensor> Mixture::forward(const std::vector<torch::Tensor>& fi
 
 void Mixture::initialise(const Rng& init) {
   for (size_t i = 0; i < products_.size(); ++i)
-    retort::initialise(*products_[i], init, fmt::format("{}.product{}", prefix_, i),
-                       Followed::kByNothing);
+    initialise_product(*products_[i], init, fmt::format("{}.product{}", prefix_, i));
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, fmt::format("{}.expert{}", prefix_, k));
   for (size_t task = 0; task < heads_.size(); ++task) {

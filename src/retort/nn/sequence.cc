@@ -85,6 +85,11 @@ void TransformerBlockImpl::initialise(const Rng& init, const std::string& name) 
   retort::initialise(*linear2_, init, name + ".linear2", Followed::kByNothing);
 }
 
+void TransformerBlockImpl::scale_output(double factor) {
+  const torch::NoGradGuard no_grad;
+  norm2_->weight.fill_(factor);
+}
+
 SequencePoolImpl::SequencePoolImpl(SequenceSpec given, const TableMap& tables)
     : spec(std::move(given)) {
   check(!spec.fields.empty() && spec.fields.size() == spec.sparse_index.size(),
@@ -92,8 +97,10 @@ SequencePoolImpl::SequencePoolImpl(SequenceSpec given, const TableMap& tables)
         spec.sparse_index.size());
   for (const FieldSpec& field : spec.fields) {
     if (field.dim != spec.dim())
-      fail<ConfigError>("sequence '{}': its fields are {} and {} wide; they are multiplied and "
-                        "must be equal", spec.name, spec.dim(), field.dim);
+      fail<ConfigError>(
+          "sequence '{}': its fields are {} and {} wide; they are multiplied and "
+          "must be equal",
+          spec.name, spec.dim(), field.dim);
     tables_.push_back(tables.at(field.table));
   }
   if (spec.layers == 0) return;
@@ -115,8 +122,8 @@ torch::Tensor SequencePoolImpl::multiply(const SideTensors& side) {
   torch::Tensor product;
   for (size_t i = 0; i < tables_.size(); ++i) {
     const SparseTensor& ids = column(side, i);
-    check(ids.ids.size(0) == steps, "sequence '{}': {} steps beside {}", spec.name,
-          ids.ids.size(0), steps);
+    check(ids.ids.size(0) == steps, "sequence '{}': {} steps beside {}", spec.name, ids.ids.size(0),
+          steps);
     const SparseTensor one_each{ids.ids, torch::arange(steps + 1, ids.offsets.options()), true,
                                 ids.max_id};
     const torch::Tensor rows = tables_[i]->lookup(one_each, Pooling::kSum);
@@ -145,6 +152,8 @@ void SequencePoolImpl::initialise(const Rng& init) {
   if (positions_.defined()) fill_normal(positions_.detach(), init, spec.name + ".positions", 0.02);
   for (size_t i = 0; i < blocks_.size(); ++i)
     blocks_[i]->initialise(init, spec.name + ".block" + std::to_string(i));
+  if (!blocks_.empty())
+    blocks_.back()->scale_output(1 / std::sqrt(static_cast<double>(spec.length)));
 }
 
 }  // namespace retort

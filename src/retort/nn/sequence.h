@@ -34,6 +34,8 @@ struct TransformerBlockImpl : torch::nn::Module {
   TransformerBlockImpl(int64_t dim, int64_t heads, int64_t hidden);
   torch::Tensor forward(const torch::Tensor& steps, const StepLayout& layout);
   void initialise(const Rng& init, const std::string& name);
+  /// The initial deviation of an output value.
+  void scale_output(double factor);
 
  private:
   torch::Tensor attend(const torch::Tensor& steps, const StepLayout& layout);
@@ -55,7 +57,9 @@ struct SequencePoolImpl : torch::nn::Module {
   SequencePoolImpl(SequenceSpec spec, const TableMap& tables);
   /// @return [G, dim], zeros for an empty row
   torch::Tensor forward(const SideTensors& side);
-  /// Positions N(0, 0.02^2).
+  /// Positions N(0, 0.02^2). The last block starts with outputs of deviation 1 / sqrt(length), so
+  /// that the sum of a long row is no larger than other fields are: left at 1, products of such sums
+  /// drown all else and a model learns popularity alone.
   void initialise(const Rng& init);
 
   const SequenceSpec spec;

@@ -36,12 +36,12 @@ struct SideTensors {
 };
 
 struct TensorBatch {
-  SideTensors users;                   // [G]
-  SideTensors items;                   // [R]
-  SideTensors pairs;                   // [R]
-  torch::Tensor user_of_row;           // [R] int64, row of users
-  torch::Tensor click, read, seconds;  // [R] float32
-  torch::Tensor known;                 // [R] float32, 1 where the seconds are known
+  SideTensors users;                       // [G]
+  SideTensors items;                       // [R]
+  SideTensors pairs;                       // [R]
+  torch::Tensor user_of_row;               // [R] int64, row of users
+  torch::Tensor click, read, seconds;      // [R] float32
+  torch::Tensor known;                     // [R] float32, 1 where the seconds are known
   torch::Tensor logged_click, logged_dwm;  // [R] float32; undefined without logged scores
 };
 

@@ -43,6 +43,10 @@ const std::string& TrainedModel::name() const { return state_->name; }
 const Json& TrainedModel::recipe() const { return state_->recipe; }
 const ModelSpec& TrainedModel::spec() const { return state_->spec; }
 const Towers& TrainedModel::student() const { return *state_->towers; }
+void TrainedModel::set_fusion(double w) {
+  state_->student->set_fusion(w);
+  state_->spec.fusion = w;
+}
 const PairScorer* TrainedModel::teacher() const { return state_->teacher.get(); }
 
 void TrainedModel::save_student(const fs::path& path) const {
@@ -54,6 +58,17 @@ void TrainedModel::save_student(const fs::path& path) const {
         "F32", flat.sizes().vec(), {static_cast<const std::byte*>(flat.data_ptr()), flat.nbytes()}};
   }
   write_safetensors(path, views, {{"format", "pt"}});
+}
+
+void keep_fusion(const fs::path& run, double w) {
+  const RunPaths paths(run);
+  ModelSpec spec = model_spec_from_json(read_json(paths.model));
+  check_fusion(spec, w, "tune-fusion");
+  spec.fusion = w;
+  write_json(paths.model, to_json(spec));
+  Json info = read_json(paths.info);
+  info["fusion"]["value"] = w;
+  write_json(paths.info, info);
 }
 
 fs::path dataset_of_run(const fs::path& run) {

@@ -27,6 +27,8 @@ class TrainedModel {
   const Json& recipe() const;       // resolved
   const ModelSpec& spec() const;
   const Towers& student() const;
+  /// The student's vectors are mixed with w from now on; ConfigError for one of a single task.
+  void set_fusion(double w);
   /// nullptr if the recipe has no teacher. Tasks: click, read, read_given_click (probabilities'
   /// logits, so that ranking is by logit).
   const PairScorer* teacher() const;
@@ -40,5 +42,8 @@ class TrainedModel {
 
 /// The dataset folder a run was trained on, from its run.json.
 fs::path dataset_of_run(const fs::path& run);
+
+/// Makes w the run's own: its model.json and run.json say so from now on. Atomic file by file.
+void keep_fusion(const fs::path& run, double w);
 
 }  // namespace retort

@@ -49,7 +49,8 @@ Json data_recipe(const ComparePlan& plan, const std::string& data) {
 
 /// Throws ConfigError if what is in `folder` came of other values of the table [world].
 void check_world(const fs::path& folder, const Json& made_of, const Json& recipe) {
-  for (const auto& [key, value] : recipe.value("world", Json::object()).items()) {
+  const Json asked = recipe.value("world", Json::object());
+  for (const auto& [key, value] : asked.items()) {
     if (!made_of.contains(key) || made_of[key] == value) continue;
     fail<ConfigError>(
         "{}: was made with world.{} = {}, and now {} is asked for; compare with the same preset, "

@@ -53,27 +53,44 @@ int published_sign(const CompareRow& row, const CompareRow& other, const std::st
   return own && rival ? sign_of(*own - *rival) : 0;
 }
 
-std::string verdict_of(const Interval& interval, int sign) {
+/// row - other.
+struct Differences {
+  Interval seeds, users;
+};
+
+std::string side_of(const Interval& interval, int sign) {
   const double low = sign > 0 ? interval.low : -interval.high;
   const double high = sign > 0 ? interval.high : -interval.low;
   return low > 0 ? kReproduced : high < 0 ? kReversed : kNotDistinguishable;
 }
 
-std::string verdict_of_same(const Interval& interval, double margin) {
+std::string side_of_margin(const Interval& interval, double margin) {
   if (interval.low >= -margin && interval.high <= margin) return kReproduced;
   return interval.low > margin || interval.high < -margin ? kReversed : kNotDistinguishable;
 }
 
-/// The difference of two rows, where both have the metric and it is a number.
-std::optional<Interval> difference_of(const CompareResult& result, const std::string& row,
-                                      const std::string& other, const std::string& metric) {
+std::string both(const std::string& seeds, const std::string& users) {
+  return seeds == users ? seeds : kNotDistinguishable;
+}
+
+std::string verdict_of(const Differences& found, int sign) {
+  return both(side_of(found.seeds, sign), side_of(found.users, sign));
+}
+
+std::string verdict_of_same(const Differences& found, double margin) {
+  return both(side_of_margin(found.seeds, margin), side_of_margin(found.users, margin));
+}
+
+/// Of two rows, where both have the metric and it is a number.
+std::optional<Differences> difference_of(const CompareResult& result, const std::string& row,
+                                         const std::string& other, const std::string& metric) {
   const SummaryRow *one = find_row(result, row), *two = find_row(result, other);
   if (one == nullptr || two == nullptr) return std::nullopt;
   const SummaryMetric *own = one->find(metric), *rival = two->find(metric);
   if (own == nullptr || rival == nullptr) return std::nullopt;
-  const Interval interval = seed_difference(*own, *rival);
-  if (std::isnan(interval.value)) return std::nullopt;
-  return interval;
+  const Differences found{seed_difference(*own, *rival), user_difference(*own, *rival)};
+  if (std::isnan(found.seeds.value)) return std::nullopt;
+  return found;
 }
 
 const CompareRow& row_of(const ComparePlan& plan, const std::string& label) {
@@ -121,7 +138,9 @@ Json table_json(const ComparePlan& plan, const DataResult& measured,
 Json claims_json(const ComparePlan& plan, const DataResult& measured) {
   Json claims = Json::array();
   for (const Verdict& verdict : judge_claims(plan, measured)) {
-    Json claim = to_json(verdict.difference);
+    Json claim = to_json(verdict.seeds);
+    claim["low_users"] = number(verdict.users.low);
+    claim["high_users"] = number(verdict.users.high);
     claim["name"] = verdict.claim.name;
     claim["text"] = verdict.claim.text;
     claim["row"] = verdict.claim.row;
@@ -183,11 +202,14 @@ std::string verdicts_text(const ComparePlan& plan, const DataResult& measured) {
         fmt::format("{}{}{}", claim.name, claim.text.empty() ? "" : ": ", claim.text);
     if (heading != last) text += heading + "\n";
     last = heading;
-    text +=
-        fmt::format("  {}: {} - {} = {:+.4f} [{:+.4f}, {:+.4f}], expected {}: {}\n", verdict.metric,
-                    row_of(plan, claim.row).heading(), row_of(plan, claim.other).heading(),
-                    verdict.difference.value, verdict.difference.low, verdict.difference.high,
-                    expected_text(claim), verdict.verdict);
+    text += fmt::format(
+        "  {}: {} against {}: {:+.4f} [{:+.4f}, {:+.4f}]{}, expected {}: {}\n", verdict.metric,
+        row_of(plan, claim.row).heading(), row_of(plan, claim.other).heading(), verdict.seeds.value,
+        verdict.seeds.low, verdict.seeds.high,
+        measured.result.seeds == 1
+            ? ""
+            : fmt::format(" by user [{:+.4f}, {:+.4f}]", verdict.users.low, verdict.users.high),
+        expected_text(claim), verdict.verdict);
   }
   for (const OrderCount& order : judge_order(plan, measured)) {
     const int64_t pairs = order.reproduced + order.not_distinguishable + order.reversed;
@@ -205,9 +227,11 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
   const Json counts = result.about.value("catalogue", Json::object());
   std::string text = fmt::format(
       "{}; {:.0f} candidates of {} an event.{}\n",
-      result.seeds > 1
-          ? fmt::format("Mean ± half its 95% interval (Student's t over {} seeds)", result.seeds)
-          : "One seed ± half its 95% interval by user",
+      result.seeds > 1 ? fmt::format("Mean ± half its 95% interval (Student's t over {} seeds); a "
+                                     "verdict is one that the "
+                                     "interval over seeds and the one by user both give",
+                                     result.seeds)
+                       : "One seed ± half its 95% interval by user",
       counts.value("mean_candidates", 0.0), with_thousands(counts.value("catalogue", int64_t{0})),
       plan.published_note.empty() ? "" : " Published: " + plan.published_note + ".");
   return text + describe(result.about);
@@ -216,6 +240,10 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
 }  // namespace
 
 void want_metrics(const ComparePlan& plan, const Dataset& dataset, EvaluateOptions& options) {
+  if (plan.metrics.empty()) return;
+  const bool nktd = std::any_of(plan.metrics.begin(), plan.metrics.end(),
+                                [](const auto& metric) { return metric_stem(metric) == "nktd"; });
+  if (!nktd) options.nktd_at = 0;
   std::vector<int32_t> recall_at = options.recall_at.value_or(dataset.protocol().recall_at);
   for (const std::string& metric : plan.metrics) {
     const int32_t k = number_at(metric);
@@ -254,8 +282,8 @@ std::vector<Verdict> judge_claims(const ComparePlan& plan, const DataResult& mea
       const auto difference = difference_of(measured.result, claim.row, claim.other, metric);
       if (!difference) continue;
       if (claim.expected == "same") {
-        verdicts.push_back(
-            {claim, metric, *difference, verdict_of_same(*difference, claim.margin)});
+        verdicts.push_back({claim, metric, difference->seeds, difference->users,
+                            verdict_of_same(*difference, claim.margin)});
         continue;
       }
       const int better = better_sign(metric);
@@ -265,7 +293,8 @@ std::vector<Verdict> judge_claims(const ComparePlan& plan, const DataResult& mea
                            : published_sign(row_of(plan, claim.row), row_of(plan, claim.other),
                                             measured.data, metric);
       if (sign != 0)
-        verdicts.push_back({claim, metric, *difference, verdict_of(*difference, sign)});
+        verdicts.push_back(
+            {claim, metric, difference->seeds, difference->users, verdict_of(*difference, sign)});
     }
   }
   return verdicts;

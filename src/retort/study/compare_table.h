@@ -17,7 +17,8 @@ struct DataResult {
   CompareResult result;
 };
 
-/// Adds the K and sets the N of the plan's metrics to what is judged.
+/// Adds the K and sets the N of the plan's metrics to what is judged; a plan of metrics without
+/// nktd has it judged not at all.
 void want_metrics(const ComparePlan& plan, const Dataset& dataset, EvaluateOptions& options);
 
 /// The plan's metrics as the result has them: "nktd" is its nktd@N, others are as they stand.
@@ -28,10 +29,11 @@ std::vector<std::string> table_metrics(const ComparePlan& plan, const CompareRes
 struct Verdict {
   Claim claim;
   std::string metric;
-  Interval difference;  // row - other, paired by seed
-  /// "reproduced", "not distinguishable" or "reversed", by where the 95% interval lies: beyond 0 on
-  /// the expected side, around 0, beyond 0 on the other. Of expected = "same": inside the margin,
-  /// across it, outside.
+  Interval seeds;  // row - other, paired by seed: other trainings
+  Interval users;  // the same mean, paired by resample: other users
+  /// "reproduced", "not distinguishable" or "reversed", by where both 95% intervals lie: beyond 0
+  /// on the expected side, around 0, beyond 0 on the other. Of expected = "same": inside the
+  /// margin, across it, outside. Where the two intervals say different things: not distinguishable.
   std::string verdict;
 };
 /// The claims about rows that the data have; those that expect the published figures are left out

@@ -48,13 +48,6 @@ Interval t_interval(std::span<const double> values) {
   return {mean, mean - half, mean + half};
 }
 
-/// row - other by resample.
-Interval paired_by_user(const SummaryMetric& row, const SummaryMetric& other) {
-  std::vector<double> paired(row.replicates);
-  for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.replicates[at];
-  return interval_of(row.mean - other.mean, paired);
-}
-
 }  // namespace
 
 const SummaryMetric* SummaryRow::find(std::string_view metric) const {
@@ -97,7 +90,7 @@ std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& oth
     if (metric.name != "auc_read" && !metric.name.starts_with("recall@")) continue;
     const SummaryMetric* rival = other.find(metric.name);
     if (rival == nullptr || rival->replicates.size() != metric.replicates.size()) continue;
-    const Interval interval = paired_by_user(metric, *rival);
+    const Interval interval = user_difference(metric, *rival);
     found.push_back(
         {metric.name, row.name, other.name, interval.value, interval.low, interval.high});
   }
@@ -109,11 +102,20 @@ Interval seed_interval(const SummaryMetric& metric) {
   return t_interval(metric.seeds);
 }
 
+Interval user_difference(const SummaryMetric& row, const SummaryMetric& other) {
+  check(row.replicates.size() == other.replicates.size(),
+        "user_difference: '{}' has {} resamples in one row and {} in the other", row.name,
+        row.replicates.size(), other.replicates.size());
+  std::vector<double> paired(row.replicates);
+  for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.replicates[at];
+  return interval_of(row.mean - other.mean, paired);
+}
+
 Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other) {
-  check(row.seeds.size() == other.seeds.size() && row.replicates.size() == other.replicates.size(),
+  check(row.seeds.size() == other.seeds.size(),
         "seed_difference: '{}' has {} seeds in one row and {} in the other", row.name,
         row.seeds.size(), other.seeds.size());
-  if (row.seeds.size() < 2) return paired_by_user(row, other);
+  if (row.seeds.size() < 2) return user_difference(row, other);
   std::vector<double> paired(row.seeds);
   for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.seeds[at];
   return t_interval(paired);

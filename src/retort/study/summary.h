@@ -42,9 +42,12 @@ std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& oth
 
 /// 95% over seeds by Student's t; of a single seed the interval by user.
 Interval seed_interval(const SummaryMetric& metric);
-/// row - other, paired by seed: 95% by Student's t over the seeds' differences; of a single seed by
-/// user, paired by resample. Throws ArgumentError if the two have not the same number of seeds.
+/// row - other, paired by seed: 95% by Student's t over the seeds' differences; of a single seed
+/// user_difference. Throws ArgumentError if the two have not the same number of seeds.
 Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other);
+/// row - other, 95% by user, paired by resample. Throws ArgumentError if the two have not the same
+/// number of resamples.
+Interval user_difference(const SummaryMetric& row, const SummaryMetric& other);
 
 /// {"value": mean, "low", "high", "deviation", "seeds": [..]} for each metric.
 Json to_json(const SummaryRow& row);

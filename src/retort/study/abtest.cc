@@ -21,7 +21,7 @@ constexpr int64_t kBlock = 256;  // users between two looks at Ctrl-C
 /// A metric of all users, before it is summed up.
 struct Measure {
   std::string name;
-  int better;  // 1: more is better, -1: less
+  int better;  // 1: more is better, -1: less, 0: neither
   UserRatio ratio;
 };
 
@@ -63,9 +63,11 @@ std::vector<Measure> row_measures(const std::vector<RowOutcome>& users, int32_t 
   static constexpr Part kOffered[kChannels] = {
       [](O o) { return o.offered[0]; }, [](O o) { return o.offered[1]; },
       [](O o) { return o.offered[2]; }, [](O o) { return o.offered[3]; }};
-  for (size_t channel = 0; channel < kChannels; ++channel)
+  for (size_t channel = 0; channel < kChannels; ++channel) {
     all.push_back(measure(fmt::format("exposure_{}", kChannelNames[channel]), users,
                           kOffered[channel], shown));
+    all.back().better = channel == 0 ? 1 : 0;
+  }
   return all;
 }
 
@@ -222,20 +224,21 @@ class Test {
   }
 
   void check_moments() {
-    bool differ = false;
-    const int64_t first =
-        channels_.front()[recipe_.has_row(ShowType::kTv) ? 0 : 1]->bundle().moment();
-    each_channel([&](size_t arm, ShowType, const ArmChannel& channel) {
+    each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
       const int64_t moment = channel.bundle().moment();
-      differ |= moment != first;
       if (moment > result_.midnight)
         fail<ConfigError>(
             "arm '{}': {} knows the log until {}, and the test day {} begins at {}; publish it "
             "with --at '{}', or set a later 'day'",
             recipe_.arms[arm].name, channel.bundle().folder().string(), format_moment(moment),
             result_.day, format_moment(result_.midnight), format_moment(result_.midnight));
+      const auto row = static_cast<size_t>(type);
+      if (moment != channels_.front()[row]->bundle().moment())
+        result_.notes.push_back(
+            fmt::format("row '{}': the bundles of '{}' and '{}' know the log until different "
+                        "moments",
+                        kAbTestRows[row], recipe_.arms.front().name, recipe_.arms[arm].name));
     });
-    if (differ) result_.notes.emplace_back("the bundles know the log until different moments");
   }
 
   void note_unknown_users() {
@@ -300,6 +303,7 @@ class Test {
 std::string verdict_of(const Interval& difference, int better) {
   if (difference.value == 0 && difference.low == 0 && difference.high == 0) return "equal";
   if (!(difference.low > 0 || difference.high < 0)) return "not distinguishable";
+  if (better == 0) return difference.value > 0 ? "more" : "less";
   return difference.value * better > 0 ? "better" : "worse";
 }
 

@@ -22,8 +22,8 @@ struct AbMetric {
 struct AbDifference {
   std::string metric, arm;
   Interval absolute;
-  Interval relative;    // divided by the control's value; NaN where that is 0
-  std::string verdict;  // "better" | "worse" | "equal" (no user differs) | "not distinguishable"
+  Interval relative;                // divided by the control's value; NaN where that is 0
+  std::string verdict;              // verdict_of(absolute)
   std::optional<double> published;  // relative difference that a publication states
   /// "reproduced" (its sign, and the interval excludes 0) | "reversed" | "not distinguishable";
   /// empty without `published`.
@@ -66,7 +66,8 @@ Json to_json(const AbTestResult& result);
 /// One table a section and arm against the control.
 std::string table(const AbTestResult& result);
 
-/// In words, `better`: 1 if more is better, -1 if less.
+/// "equal" (0 in every resample), "not distinguishable" (the interval holds 0), "better", "worse";
+/// `better`: 1 if more is better, -1 if less, 0 if neither, which gives "more" or "less".
 std::string verdict_of(const Interval& difference, int better);
 
 }  // namespace retort

@@ -99,8 +99,11 @@ std::map<std::string, std::map<std::string, double>> read_published(const Json& 
       fail<ConfigError>("{}: write {{ local_minutes = 0.02 }}", sections.name(section));
     Fields fields(recipe, std::string("published.") + section);
     for (const char* metric :
-         {"local_minutes", "dwm", "ctr", "nktd", "exposure_personalised", "platform_minutes"})
-      if (fields.has(metric)) fields.read(metric, published[section][metric]);
+         {"local_minutes", "dwm", "ctr", "nktd", "exposure_personalised", "platform_minutes"}) {
+      double figure = 0;
+      fields.read(metric, figure);
+      if (fields.has(metric)) published[section][metric] = figure;
+    }
     fields.finish();
   }
   sections.finish();

@@ -64,8 +64,6 @@ TinyDataset shown_feed(int32_t clicks = 900) {
     for (int32_t position = 0; position < 4; ++position) {
       TinyShown shown{click.user, click.item, click.time, static_cast<int64_t>(i), position};
       shown.split = click.split;
-      shown.score_click = static_cast<float>(rng.normal(8 * i + static_cast<size_t>(position)));
-      shown.score_dwm = shown.score_click / 2;
       if (position == 0) {
         shown.click = static_cast<int64_t>(i);
         shown.seconds = click.seconds;
@@ -74,6 +72,8 @@ TinyDataset shown_feed(int32_t clicks = 900) {
             static_cast<int32_t>(rng.below(40, 100'000 + 8 * i + static_cast<size_t>(position)));
         shown.seconds = position == 3 ? std::nanf("") : 0.0F;
       }
+      shown.score_click = shown.item % 2 == shown.user % 2 ? 1.0F : -2.0F;
+      shown.score_dwm = shown.score_click / 2;
       data.shown.push_back(shown);
     }
   }
@@ -124,8 +124,9 @@ TEST_F(AlignedTraining, AllEightLossesFall) {
 }
 
 TEST_F(AlignedTraining, FromSeveralStopsTheResultIsThatOfAnUninterruptedRun) {
-  const Json whole = recipe(
-      {"terms.cls_click.negatives=uniform", "terms.cls_click.count=5", "train.precision=fp32"});
+  const Json whole = recipe({"terms.cls_click.negatives=uniform", "terms.cls_click.count=5",
+                             "terms.cls_dwm.negatives=batch_corrected",
+                             "terms.cls_dwm.log_q=streaming", "train.precision=fp32"});
   const int64_t steps = run("whole", whole).steps;
   for (const int64_t stop : {int64_t{1}, steps / 3, steps / 2, steps - 1}) {
     const std::string folder = "stopped" + std::to_string(stop);
@@ -141,7 +142,7 @@ TEST_F(AlignedTraining, FromSeveralStopsTheResultIsThatOfAnUninterruptedRun) {
 TEST_F(AlignedTraining, EveryNegativeSetTrains) {
   for (const char* kind : {"all", "uniform", "batch", "batch_corrected", "hard", "mixed"}) {
     const std::string set = kind;
-    run(set, recipe({"train.epochs=2", "terms.cls_click.negatives=" + set,
+    run(set, recipe({"train.epochs=5", "terms.cls_click.negatives=" + set,
                      "terms.cls_dwm.negatives=" + set, "terms.cls_click.count=10",
                      "terms.cls_dwm.count=10", "terms.cls_click.low=3", "terms.cls_click.high=8",
                      "terms.cls_dwm.low=3", "terms.cls_dwm.high=8"}));

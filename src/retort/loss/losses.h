@@ -21,6 +21,7 @@ struct CatalogueInputs {
   torch::Tensor targets;                 // [R] int64, the row's item in `items`; -1: no candidate
   torch::Tensor shown;                   // [R'] int64, the targets of all rows that have one
   torch::Tensor log_q;                   // [N] log of the share of training impressions
+  torch::Tensor streaming_log_q;         // [N] the same, estimated from the steps so far
   Rng draws;                             // of this step
 };
 

@@ -60,8 +60,10 @@ torch::Tensor batch_softmax(const torch::Tensor& users, const CatalogueInputs& c
   own = own / set.temperature;
   others = others / set.temperature;
   if (correct) {
-    own = own - rows_of(catalogue.log_q, catalogue.targets);
-    others = others - rows_of(catalogue.log_q, catalogue.shown);
+    const torch::Tensor& log_q =
+        set.log_q == "streaming" ? catalogue.streaming_log_q : catalogue.log_q;
+    own = own - rows_of(log_q, catalogue.targets);
+    others = others - rows_of(log_q, catalogue.shown);
   }
   const torch::Tensor same = catalogue.targets.unsqueeze(1) == catalogue.shown.unsqueeze(0);
   return against(own.unsqueeze(1), others.masked_fill(same, kNever));

@@ -16,6 +16,7 @@ struct NegativeSet {
   std::string kind = "all";
   int64_t count = 100;            // uniform: n
   int64_t low = 100, high = 200;  // hard, mixed: ranks [low, high), the best negative has rank 1
+  std::string log_q = "counts";   // batch_corrected: counts | streaming
   double temperature = 1;         // logits are divided by it
 };
 

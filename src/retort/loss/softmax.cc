@@ -15,6 +15,7 @@ NegativeSet read_set(Fields& fields) {
   fields.read("count", set.count);
   fields.read("low", set.low);
   fields.read("high", set.high);
+  fields.read_choice("log_q", set.log_q, {"counts", "streaming"});
   fields.read("temperature", set.temperature);
   if (set.count < 1)
     fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name("count"), set.count);

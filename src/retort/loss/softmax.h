@@ -18,7 +18,7 @@ torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, doub
                            const NegativeSet& set);
 
 /// Options: on; unclicked (0.5); negatives = all | uniform | batch | batch_corrected | hard | mixed
-/// with count, low, high; temperature > 0.
+/// with count, low, high, log_q = counts | streaming; temperature > 0.
 Loss make_softmax(const Json& term);
 
 }  // namespace retort

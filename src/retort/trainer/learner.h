@@ -16,6 +16,7 @@
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/gradient_exchange.h"
 #include "retort/trainer/run_models.h"
+#include "retort/trainer/streaming_share.h"
 #include "retort/trainer/train_recipe.h"
 
 namespace retort {
@@ -104,6 +105,7 @@ class Learner {
   Rng draws_;                                 // of negatives that losses ask for
   std::optional<RunModels> mentor_;           // frozen
   std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
+  std::optional<StreamingShare> streaming_;   // where a loss asks for it
   bool bf16_;                                 // dense layers of a step
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;

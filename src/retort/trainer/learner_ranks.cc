@@ -13,6 +13,12 @@ void Learner::set_phase(Phase phase, Ranks* ranks) {
   ranks_ = ranks;
   exchange_.reset();
   if (ranks == nullptr || ranks->alone()) return;
+  for (const TermOptions& term : terms_)
+    if (term.loss == "softmax" || term.loss == "weighted_bce" || term.loss == "soft_bce")
+      fail<ConfigError>(
+          "loss '{}' is a mean over rows that only the whole batch knows; train it with one "
+          "process",
+          term.loss);
   std::vector<torch::nn::Module*> modules;
   if (teacher_ != nullptr && phase != Phase::kStudent) modules.push_back(teacher_.get());
   if (phase != Phase::kTeacher) modules.push_back(student_.get());

@@ -238,6 +238,12 @@ bool TrainRecipe::needs_catalogue() const {
                      [](const TermOptions& term) { return term.loss == "softmax"; });
 }
 
+bool TrainRecipe::needs_streaming_share() const {
+  return std::any_of(terms.begin(), terms.end(), [](const TermOptions& term) {
+    return term.options.value("log_q", "") == "streaming";
+  });
+}
+
 bool TrainRecipe::has_student_terms() const {
   return std::any_of(terms.begin(), terms.end(),
                      [](const auto& term) { return term.on_student(); });

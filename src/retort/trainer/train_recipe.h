@@ -80,7 +80,8 @@ struct TrainRecipe {
 
   bool has_teacher() const { return !teacher.is_null(); }
   bool has_student_terms() const;
-  bool needs_catalogue() const;  // some loss compares with all items
+  bool needs_catalogue() const;        // some loss compares with all items
+  bool needs_streaming_share() const;  // some loss estimates shares of items while training
 };
 
 /// Throws ConfigError naming the key. `dataset` gives the scale of the seconds for

@@ -1,5 +1,7 @@
 #include "retort/study/compare_recipe.h"
 
+#include <map>
+
 #include "tests/support/scratch_folder.h"
 #include <gtest/gtest.h>
 
@@ -58,6 +60,81 @@ TEST_F(ComparePlans, RefuseWhatIsWrong) {
   EXPECT_THROW(read(row + "lable = \"a\"\n"), ConfigError);
   EXPECT_THROW(read("[[rows]]\nlabel = \"a\"\n"), ConfigError);  // no recipe
   EXPECT_THROW(read("[[rows]]\nrecipe = \"none.toml\"\n"), ConfigError);
+}
+
+constexpr const char* kTable =
+    "name = \"t\"\ndata = [\"tv\", \"movies\"]\npreset = \"small\"\n"
+    "metrics = [\"recall_click@20\", \"nktd\"]\n"
+    "[presets.tiny]\nmetrics = [\"recall_click@10\", \"nktd\"]\n"
+    "[[rows]]\nrecipe = \"one.toml\"\nlabel = \"a\"\ntitle = \"A\"\nshown = false\n"
+    "[[rows]]\nrecipe = \"one.toml\"\nlabel = \"b\"\nafter = \"a\"\n"
+    "sets = [\"train.epochs=5\"]\n[rows.presets.tiny]\nsets = [\"train.epochs=4\"]\n"
+    "[rows.published]\ntv = { recall_click = 0.5, nktd = 0.4 }\nmovies = { nktd = 0.3 }\n"
+    "[[rows]]\nrecipe = \"two.toml\"\nlabel = \"c\"\ndata = \"tv\"\n";
+
+TEST_F(ComparePlans, TablesHaveDataPresetsAndPublishedFigures) {
+  const ComparePlan plan = read(kTable);
+  EXPECT_TRUE(plan.data_folders);
+  EXPECT_EQ(plan.metrics[0], "recall_click@20");
+  EXPECT_EQ(plan.preset, "small");
+  EXPECT_EQ(plan.rows[0].heading(), "A");
+  EXPECT_FALSE(plan.rows[0].shown);
+  EXPECT_EQ(plan.rows[1].heading(), "b");
+  EXPECT_EQ(plan.rows[1].after, "a");
+  EXPECT_EQ(plan.rows[1].recipe["train"]["epochs"], 5);
+  EXPECT_EQ(plan.rows[1].published.at("tv").at("recall_click"), 0.5);
+  EXPECT_EQ(plan.rows[1].published.at("movies").size(), 1u);
+  EXPECT_EQ(rows_for(plan, "tv").size(), 3u);
+  EXPECT_EQ(rows_for(plan, "movies").size(), 2u);
+  const ComparePlan tiny = read(kTable, "tiny");
+  EXPECT_EQ(tiny.metrics[0], "recall_click@10");
+  EXPECT_EQ(tiny.rows[1].recipe["train"]["epochs"], 4);
+}
+
+TEST_F(ComparePlans, FiguresOfOneDataRecipeNeedNoName) {
+  const ComparePlan plan = read(
+      "data = [\"tv\"]\nmetrics = [\"wrecall@20\"]\n"
+      "[[rows]]\nrecipe = \"one.toml\"\npublished = { wrecall = 0.25 }\n");
+  EXPECT_EQ(plan.rows[0].published.at("tv").at("wrecall"), 0.25);
+}
+
+TEST_F(ComparePlans, RefuseTablesThatDoNotFit) {
+  const std::string table = kTable;
+  const auto claim = [&](const std::string& keys) {
+    return read(table + "[[claims]]\nname = \"H\"\n" + keys);
+  };
+  EXPECT_EQ(claim("row = \"b\"\nother = \"c\"\n").claims.size(), 1u);
+  EXPECT_THROW(claim("row = \"b\"\nother = \"x\"\n"), ConfigError);
+  EXPECT_THROW(claim("row = \"b\"\nother = \"a\"\n"), ConfigError);  // not shown
+  EXPECT_THROW(claim("row = \"b\"\nother = \"c\"\nexpected = \"same\"\n"), ConfigError);
+  EXPECT_THROW(claim("row = \"b\"\nother = \"c\"\nmetrics = [\"mrr\"]\n"), ConfigError);
+  const std::string row = "[[rows]]\nrecipe = \"two.toml\"\nlabel = \"d\"\n";
+  EXPECT_THROW(read(table + row + "after = \"e\"\n"), ConfigError);
+  EXPECT_THROW(read(table + row + "data = \"music\"\n"), ConfigError);
+  EXPECT_THROW(read(table + row + "published = { nktd = 0.3 }\n"), ConfigError);  // of which data
+  EXPECT_THROW(read(table + row + "published = { tv = { mrr = 0.3 } }\n"), ConfigError);
+  // On movies there is no row c to come after.
+  EXPECT_THROW(read(table + row + "after = \"c\"\n"), ConfigError);
+  EXPECT_NO_THROW(read(table + row + "after = \"c\"\ndata = \"tv\"\n"));
+}
+
+TEST(RraTables, ShareRunsOfOneRecipe) {
+  const fs::path folder = fs::path(RETORT_SOURCE) / "recipes/compare";
+  for (const char* preset : {"tiny", "small", "paper"}) {
+    std::map<std::string, Json> runs;
+    size_t rows = 0;
+    for (const char* name : {"rra_table1", "rra_table2", "rra_table3", "rra_table4"}) {
+      const ComparePlan plan =
+          read_compare_plan(folder / (name + std::string(".toml")), preset, {});
+      for (const CompareRow& row : plan.rows) {
+        ++rows;
+        const auto& [known, added] = runs.emplace(row.label, row.recipe);
+        EXPECT_EQ(known->second, row.recipe) << preset << ' ' << name << ' ' << row.label;
+      }
+    }
+    EXPECT_EQ(rows, 33u);
+    EXPECT_EQ(runs.size(), 28u);  // prod, prod_sharing and prod_rra stand in several tables
+  }
 }
 
 TEST_F(ComparePlans, PlainRecipesAreLabelledByName) {

@@ -97,5 +97,23 @@ TEST_F(Comparing, FinishedRunsAreNotTrainedAgain) {
   EXPECT_THROW(compare(other, *dataset_, options_), ConfigError);
 }
 
+TEST_F(Comparing, ARowLearnsFromTheRunOfTheSameSeedOfAnEarlierRow) {
+  CompareRow hidden{"ranker", tiny("dmtl")}, learner{"learner", tiny("dssm_click")};
+  hidden.shown = false;
+  learner.after = "ranker";
+  learner.recipe["terms"] = {{{"loss", "soft_bce"}, {"target", "mentor_click"}}};
+  learner.recipe["terms"][0]["on"] = "student";
+  options_.results.clear();
+  const CompareResult result = compare(std::vector{hidden, learner}, *dataset_, options_);
+  EXPECT_EQ(find(result, "ranker"), nullptr);
+  ASSERT_NE(find(result, "learner"), nullptr);
+  EXPECT_FALSE(fs::exists(options_.out / "compare.json"));
+  for (const std::string seed : {"seed1", "seed2"}) {
+    const Json recipe = Json::parse(read_file(options_.out / "learner" / seed / "recipe.json"));
+    EXPECT_EQ(recipe["distill"]["run"], (options_.out / "ranker" / seed).string());
+  }
+  EXPECT_THROW(compare(std::vector{learner}, *dataset_, options_), ConfigError);
+}
+
 }  // namespace
 }  // namespace retort

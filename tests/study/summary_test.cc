@@ -52,6 +52,47 @@ TEST(Summary, DifferencesArePairedByResample) {
   EXPECT_NEAR(found[0].high, 0.12 - 0.05 * 0.02, 1e-12);
 }
 
+SummaryMetric metric_of(std::vector<double> seeds) {
+  SummaryMetric metric;
+  metric.name = "recall@20";
+  for (const double value : seeds) metric.mean += value / static_cast<double>(seeds.size());
+  metric.seeds = std::move(seeds);
+  return metric;
+}
+
+// Quantiles of Student's t: 4.302653 (2 degrees of freedom), 2.039513 (31), from tables.
+TEST(Summary, IntervalOverSeedsIsStudentsT) {
+  const Interval three = seed_interval(metric_of({1, 2, 3}));
+  EXPECT_NEAR(three.value, 2, 1e-12);
+  EXPECT_NEAR(three.low, 2 - 4.302653 / std::sqrt(3.0), 1e-4);
+  EXPECT_NEAR(three.high, 2 + 4.302653 / std::sqrt(3.0), 1e-4);
+  std::vector<double> many;
+  for (int at = 0; at < 32; ++at) many.push_back(at % 2);
+  const double deviation = std::sqrt(0.25 * 32 / 31);
+  EXPECT_NEAR(seed_interval(metric_of(many)).high, 0.5 + 2.039513 * deviation / std::sqrt(32.0),
+              1e-4);
+}
+
+TEST(Summary, OneSeedHasTheIntervalByUser) {
+  SummaryMetric one = metric_of({2});
+  one.low = 1.5;
+  one.high = 2.25;
+  EXPECT_EQ(seed_interval(one).low, 1.5);
+  EXPECT_EQ(seed_interval(one).high, 2.25);
+}
+
+TEST(Summary, SeedDifferencesArePaired) {
+  // Differences 0.1, 0.2, 0.3: mean 0.2, deviation 0.1, whatever the seeds' own spread.
+  const Interval paired = seed_difference(metric_of({5.1, 9.2, 1.3}), metric_of({5, 9, 1}));
+  EXPECT_NEAR(paired.value, 0.2, 1e-12);
+  EXPECT_NEAR(paired.low, 0.2 - 4.302653 * 0.1 / std::sqrt(3.0), 1e-5);
+  EXPECT_THROW(seed_difference(metric_of({1, 2}), metric_of({1, 2, 3})), ArgumentError);
+  SummaryMetric one = metric_of({0.8}), other = metric_of({0.7});
+  one.replicates = {0.70, 0.80, 0.90};
+  other.replicates = {0.62, 0.70, 0.78};
+  EXPECT_NEAR(seed_difference(one, other).low, 0.08 + 0.05 * 0.02, 1e-12);
+}
+
 TEST(Summary, RefusesSeedsOfOtherMetrics) {
   std::vector<JudgedRow> seeds{seed_row(0.8, {0.7}), seed_row(0.8, {0.7})};
   seeds[1].metrics.erase(seeds[1].metrics.begin());

@@ -212,11 +212,11 @@ std::string verdicts_text(const ComparePlan& plan, const DataResult& measured) {
         expected_text(claim), verdict.verdict);
   }
   for (const OrderCount& order : judge_order(plan, measured)) {
-    const int64_t pairs = order.reproduced + order.not_distinguishable + order.reversed;
     text += fmt::format(
-        "Of {} pairs of rows in their published order by {}: {} reproduced, {} not "
+        "Pairs of rows in their published order by {}: {} of {} reproduced, {} not "
         "distinguishable, {} reversed.\n",
-        pairs, metric_stem(order.metric), order.reproduced, order.not_distinguishable,
+        metric_stem(order.metric), order.reproduced,
+        order.reproduced + order.not_distinguishable + order.reversed, order.not_distinguishable,
         order.reversed);
   }
   return text;

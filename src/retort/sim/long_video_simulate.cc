@@ -13,6 +13,7 @@
 #include "retort/sim/long_video_day.h"
 #include "retort/sim/long_video_truth.h"
 #include "retort/sim/parquet_csv.h"
+#include "retort/sim/world_folder.h"
 
 namespace retort {
 namespace {
@@ -233,24 +234,16 @@ SimulateResult simulate_long_video(const Json& recipe, const SimulateOptions& op
     wanted.seed = *options.seed;
     wanted.log_seed = *options.seed + 1;
   }
-  FolderInMaking folder(options.out);
   const LongVideoWorld world = build_long_video_world(wanted);
-  SimulateResult result{.folder = options.out, .summary = {}};
-  {
-    DuckDb db({.database = {}, .memory_limit = "1GB", .temporary_folder = folder.path() / "spill"});
-    write_users(db, world, folder.path());
-    write_items(db, world, folder.path());
-    write_collections(db, folder.path());
-    Log log(world, db, folder.path());
+  return write_world(options.out, [&](DuckDb& db, const fs::path& folder) {
+    write_users(db, world, folder);
+    write_items(db, world, folder);
+    write_collections(db, folder);
+    Log log(world, db, folder);
     log.write();
-    fs::create_directory(folder.path() / "truth");
-    write_truth(folder.path() / "truth", world);
-    result.summary = summary_of(world, log.tally);
-  }
-  fs::remove_all(folder.path() / "spill");
-  write_file(folder.path() / "world.json", result.summary.dump(2) + "\n");
-  folder.commit();
-  return result;
+    write_truth(folder / "truth", world);
+    return summary_of(world, log.tally);
+  });
 }
 
 }  // namespace retort

@@ -1,9 +1,8 @@
 #include "retort/sim/long_video_truth.h"
 
-#include <type_traits>
-
 #include "retort/common/error.h"
 #include "retort/dataset/columns.h"
+#include "retort/sim/world_folder.h"
 
 namespace retort {
 namespace {
@@ -35,14 +34,8 @@ void visit_columns(LongVideoWorld& world, const Visit& visit) {
 }  // namespace
 
 void write_truth(const fs::path& folder, const LongVideoWorld& world) {
-  const auto write = [&](const char* name, const auto& values, size_t expected) {
-    check(values.size() == expected, "write_truth: column {} has {} values, not {}", name,
-          values.size(), expected);
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    write_column<Value>(folder, name, values);
-  };
   // The visitor only reads here; the same list of columns serves reading, which fills them.
-  visit_columns(const_cast<LongVideoWorld&>(world), write);
+  visit_columns(const_cast<LongVideoWorld&>(world), column_writer(folder));
   write_manifest(folder, Json{{"format", kFormat},
                               {"version", kVersion},
                               {"options", to_json(world.options)},
@@ -80,15 +73,7 @@ LongVideoWorld read_long_video_truth(const fs::path& folder) {
     fail<DataError>("{}: {}", path, error.what());
   }
   const Columns columns(folder);
-  visit_columns(world, [&](const char* name, auto& values, size_t expected) {
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    const auto column = columns.get<Value>(name);
-    if (column.size() != expected) {
-      fail<DataError>("{}: column {} has {} values, not {}", folder.string(), name, column.size(),
-                      expected);
-    }
-    values.assign(column.begin(), column.end());
-  });
+  visit_columns(world, column_reader(columns, folder));
   return world;
 }
 

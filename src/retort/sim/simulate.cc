@@ -15,6 +15,7 @@
 #include "retort/sim/long_video_options.h"
 #include "retort/sim/long_video_simulate.h"
 #include "retort/sim/parquet_csv.h"
+#include "retort/sim/world_folder.h"
 
 namespace retort {
 namespace {
@@ -185,23 +186,15 @@ SimulateResult simulate(const Json& recipe, const SimulateOptions& options) {
     wanted.seed = *options.seed;
     wanted.log_seed = *options.seed + 1;
   }
-  FolderInMaking folder(options.out);
   const World world = build_world(wanted);
-  SimulateResult result{.folder = options.out, .summary = {}};
-  {
-    DuckDb db({.database = {}, .memory_limit = "1GB", .temporary_folder = folder.path() / "spill"});
-    write_users(db, world, folder.path());
-    write_items(db, world, folder.path());
-    Log log(world, db, folder.path());
+  return write_world(options.out, [&](DuckDb& db, const fs::path& folder) {
+    write_users(db, world, folder);
+    write_items(db, world, folder);
+    Log log(world, db, folder);
     log.write();
-    fs::create_directory(folder.path() / "truth");
-    write_truth(folder.path() / "truth", world, log.masses);
-    result.summary = summary_of(world, log.tally);
-  }
-  fs::remove_all(folder.path() / "spill");
-  write_file(folder.path() / "world.json", result.summary.dump(2) + "\n");
-  folder.commit();
-  return result;
+    write_truth(folder / "truth", world, log.masses);
+    return summary_of(world, log.tally);
+  });
 }
 
 }  // namespace retort

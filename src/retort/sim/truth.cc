@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/dataset/columns.h"
+#include "retort/sim/world_folder.h"
 
 namespace retort {
 namespace {
@@ -51,14 +52,8 @@ void visit_columns(World& world, Masses& masses, const Visit& visit) {
 }  // namespace
 
 void write_truth(const fs::path& folder, const World& world, const Masses& masses) {
-  const auto write = [&](const char* name, const auto& values, size_t expected) {
-    check(values.size() == expected, "write_truth: column {} has {} values, not {}", name,
-          values.size(), expected);
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    write_column<Value>(folder, name, values);
-  };
   // The visitor only reads here; the same list of columns serves reading, which fills them.
-  visit_columns(const_cast<World&>(world), const_cast<Masses&>(masses), write);
+  visit_columns(const_cast<World&>(world), const_cast<Masses&>(masses), column_writer(folder));
   write_manifest(folder, Json{{"format", "retort-truth"},
                               {"version", kVersion},
                               {"options", to_json(world.options)},
@@ -90,15 +85,7 @@ Truth read_truth(const fs::path& folder) {
     fail<DataError>("{}: {}", path, error.what());
   }
   const Columns columns(folder);
-  visit_columns(world, truth.masses, [&](const char* name, auto& values, size_t expected) {
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    const auto column = columns.get<Value>(name);
-    if (column.size() != expected) {
-      fail<DataError>("{}: column {} has {} values, not {}", folder.string(), name, column.size(),
-                      expected);
-    }
-    values.assign(column.begin(), column.end());
-  });
+  visit_columns(world, truth.masses, column_reader(columns, folder));
   return truth;
 }
 

@@ -199,7 +199,8 @@ class AbTestReplay : public testing::Test {
 
 TEST_F(AbTestReplay, ThePersonalisedChannelIsTheBundlesOrderOfWhatMayBeShown) {
   for (const ShowType type : kShowTypes) {
-    const ArmChannel arm(*recipe_.arms[1].rows[static_cast<size_t>(type)], oracle_, type);
+    const auto arm =
+        make_arm_channel(*recipe_.arms[1].rows[static_cast<size_t>(type)], oracle_, type);
     const int32_t first = world_.first_of(type), end = first + world_.alive(type, kTestDay);
     ASSERT_LE(end, first + world_.count_of(type));
     for (int32_t user = 0; user < 300; user += 11) {
@@ -212,9 +213,35 @@ TEST_F(AbTestReplay, ThePersonalisedChannelIsTheBundlesOrderOfWhatMayBeShown) {
         if (!past_.has_played(user, item)) ranked.emplace_back(-score, item);
       }
       std::sort(ranked.begin(), ranked.end());
-      const auto got = arm.retrieve(user, 25, past_);
+      const auto got = arm->retrieve(user, 25, past_);
       ASSERT_EQ(got.size(), 25u);
       for (size_t k = 0; k < got.size(); ++k) EXPECT_EQ(got[k].item, ranked[k].second);
+    }
+  }
+}
+
+TEST_F(AbTestReplay, AnOracleRanksByTheTruth) {
+  for (const char* by : {"click", "minutes"}) {
+    const auto arm = make_arm_channel({.oracle = by}, oracle_, ShowType::kMovie);
+    const int32_t first = world_.first_of(ShowType::kMovie);
+    for (const int32_t user : {3, 77}) {
+      const auto got = arm->retrieve(user, 20, past_);
+      ASSERT_EQ(got.size(), 20u);
+      const auto value = [&](int32_t item) {
+        return by == std::string("click")
+                   ? oracle_.p_click(user, item)
+                   : oracle_.p_click(user, item) * oracle_.quick_expected_dwm(user, item);
+      };
+      std::set<int32_t> found;
+      for (const auto& item : got) found.insert(item.item);
+      EXPECT_EQ(found.size(), 20u);
+      for (int32_t item = first; item < first + world_.alive(ShowType::kMovie, kTestDay); ++item) {
+        if (found.contains(item)) {
+          EXPECT_FALSE(past_.has_played(user, item));
+        } else if (!past_.has_played(user, item)) {
+          EXPECT_LE(value(item), value(got.back().item) * (1 + 1e-6));
+        }
+      }
     }
   }
 }
@@ -222,8 +249,8 @@ TEST_F(AbTestReplay, ThePersonalisedChannelIsTheBundlesOrderOfWhatMayBeShown) {
 TEST_F(AbTestReplay, UnbornShowsAreNotOffered) {
   LoggedPast early = read_logged_past(platform_.world(), oracle_, 2, kTrailing);
   ASSERT_LT(world_.alive(ShowType::kTv, 2), world_.alive(ShowType::kTv, kTestDay));
-  const ArmChannel arm(*recipe_.arms[0].rows[0], oracle_, ShowType::kTv);
-  const auto all = arm.retrieve(0, 1000, early);
+  const auto arm = make_arm_channel(*recipe_.arms[0].rows[0], oracle_, ShowType::kTv);
+  const auto all = arm->retrieve(0, 1000, early);
   EXPECT_LE(static_cast<int32_t>(all.size()), world_.alive(ShowType::kTv, 2));
   EXPECT_GT(all.size(), 80u);
   for (const auto& found : all) EXPECT_TRUE(oracle_.alive(found.item, 2));
@@ -232,10 +259,10 @@ TEST_F(AbTestReplay, UnbornShowsAreNotOffered) {
 TEST_F(AbTestReplay, ARowIsTheRankersBestEightWithTheWorldsLuck) {
   const SharedChannels shared(past_, world_, ShowType::kTv, recipe_.channels);
   const RowReplay row{oracle_, past_, shared, recipe_};
-  const ArmChannel arm(*recipe_.arms[1].rows[0], oracle_, ShowType::kTv);
+  const auto arm = make_arm_channel(*recipe_.arms[1].rows[0], oracle_, ShowType::kTv);
   double clicks = 0;
   for (int32_t user = 0; user < 300; user += 2) {
-    const auto retrieved = arm.retrieve(user, 30, past_);
+    const auto retrieved = arm->retrieve(user, 30, past_);
     std::array<std::set<int32_t>, kChannels> offered;
     for (size_t k = 0; k < 15; ++k) offered[0].insert(retrieved[k].item);
     for (size_t channel = 1; channel < kChannels; ++channel)
@@ -265,7 +292,7 @@ TEST_F(AbTestReplay, ARowIsTheRankersBestEightWithTheWorldsLuck) {
       own.push_back(found.score);
       live.push_back(static_cast<float>(past_.ranker.score(user, found.item).mixed()));
     }
-    const RowOutcome got = row.run(user, arm);
+    const RowOutcome got = row.run(user, *arm);
     EXPECT_EQ(got.shown, expected.shown);
     EXPECT_EQ(got.clicks, expected.clicks);
     EXPECT_EQ(got.offered, expected.offered);

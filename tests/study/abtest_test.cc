@@ -108,10 +108,24 @@ TEST(AbTest, ABundleThatHasSeenTheTestDayIsRefused) {
   json["arms"][1]["tv"] = platform.bundle("late_tv");
   const AbTestResult later = run_abtest(read_abtest_recipe(json));
   EXPECT_EQ(later.day, kTestDay + 1);
-  EXPECT_THAT(later.notes, ElementsAre(HasSubstr("different moments")));
+  EXPECT_THAT(later.notes, ElementsAre(HasSubstr("knows the log until")));
   json["day"] = kTestDay;
   EXPECT_THAT([&] { run_abtest(read_abtest_recipe(json)); },
               ThrowsMessage<ConfigError>(HasSubstr("publish it with --at '2024-03-09 00:00:00'")));
+}
+
+TEST(AbTest, NoArmBeatsTheOracle) {
+  Json json = two_arms("taste", "taste", false);
+  json["arms"][0]["tv"] = {{"oracle", "minutes"}};
+  json["channels"]["popular"] = json["channels"]["co_play"] = json["channels"]["new"] = 0;
+  json["channels"]["personalised"] = 8;
+  const AbTestResult result = run_abtest(read_abtest_recipe(json));
+  EXPECT_EQ(result.arms[0]["tv"], (Json{{"oracle", "minutes"}}));
+  EXPECT_EQ(difference(result, "tv", "expected_dwm").verdict, "worse");
+  json["arms"][1]["tv"] = {{"oracle", "minutes"}};
+  EXPECT_THROW(run_abtest(read_abtest_recipe(json)), ConfigError);  // nothing tells the day
+  json["day"] = 3;
+  EXPECT_EQ(run_abtest(read_abtest_recipe(json)).day, 3);
 }
 
 TEST(AbTest, ABundleOfTheOtherRowIsRefused) {
@@ -173,6 +187,14 @@ TEST(AbTestRecipe, WhatMeansNothingIsNamed) {
                 j["arms"][1]["tv"] = {{"bundle", "x"}, {"fusion", 2}};
               }),
               HasSubstr("expected 0 to 1"));
+  EXPECT_THAT(refusal([](Json& j) {
+                j["arms"][1]["tv"] = {{"oracle", "all"}};
+              }),
+              HasSubstr("minutes"));
+  EXPECT_THAT(refusal([](Json& j) {
+                j["arms"][1]["tv"] = {{"oracle", "click"}, {"bundle", "x"}};
+              }),
+              HasSubstr("write tv = "));
   EXPECT_THAT(refusal([](Json& j) { j["channels"]["populer"] = 2; }), HasSubstr("popular"));
   EXPECT_THAT(refusal([](Json& j) { j["channels"]["new"] = -1; }), HasSubstr("0 or more"));
   EXPECT_THAT(refusal([](Json& j) { j["channels"]["personalised"] = 0; }), HasSubstr("1 or more"));

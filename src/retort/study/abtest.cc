@@ -162,8 +162,8 @@ class Test {
     for (size_t arm = 0; arm < recipe.arms.size(); ++arm) {
       for (const ShowType type : kShowTypes) {
         const auto row = static_cast<size_t>(type);
-        if (const auto& bundle = recipe.arms[arm].rows[row])
-          channels_[arm][row] = std::make_unique<ArmChannel>(*bundle, oracle_, type);
+        if (const auto& source = recipe.arms[arm].rows[row])
+          channels_[arm][row] = make_arm_channel(*source, oracle_, type);
       }
     }
   }
@@ -218,34 +218,38 @@ class Test {
   int32_t first_unseen_day() const {
     int64_t latest = oracle_.world().start;
     each_channel([&](size_t, ShowType, const ArmChannel& channel) {
-      latest = std::max(latest, channel.bundle().moment());
+      latest = std::max(latest, channel.moment().value_or(latest));
     });
     return static_cast<int32_t>((latest - oracle_.world().start + kDay - 1) / kDay);
   }
 
+  /// No arm may know the day; that one knows more of the log than another is worth a note.
   void check_moments() {
+    std::array<std::optional<int64_t>, 2> known;  // by row, of the first bundle
     each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
-      const int64_t moment = channel.bundle().moment();
+      if (!channel.moment()) return;
+      const int64_t moment = *channel.moment();
       if (moment > result_.midnight)
         fail<ConfigError>(
             "arm '{}': {} knows the log until {}, and the test day {} begins at {}; publish it "
             "with --at '{}', or set a later 'day'",
-            recipe_.arms[arm].name, channel.bundle().folder().string(), format_moment(moment),
-            result_.day, format_moment(result_.midnight), format_moment(result_.midnight));
+            recipe_.arms[arm].name, channel.about()["bundle"].get<std::string>(),
+            format_moment(moment), result_.day, format_moment(result_.midnight),
+            format_moment(result_.midnight));
       const auto row = static_cast<size_t>(type);
-      if (moment != channels_.front()[row]->bundle().moment())
+      if (moment != known[row].value_or(moment))
         result_.notes.push_back(
-            fmt::format("row '{}': the bundles of '{}' and '{}' know the log until different "
-                        "moments",
-                        kAbTestRows[row], recipe_.arms.front().name, recipe_.arms[arm].name));
+            fmt::format("row '{}': the bundle of '{}' knows the log until {}, another until {}",
+                        kAbTestRows[row], recipe_.arms[arm].name, format_moment(moment),
+                        format_moment(*known[row])));
+      if (!known[row]) known[row] = moment;
     });
   }
 
   void note_unknown_users() {
     each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
-      const auto unknown = std::count_if(users_.begin(), users_.end(), [&](int32_t user) {
-        return !channel.bundle().find_user(oracle_.world().user_key(user));
-      });
+      const auto unknown = std::count_if(users_.begin(), users_.end(),
+                                         [&](int32_t user) { return !channel.knows(user); });
       if (unknown > 0)
         result_.notes.push_back(fmt::format(
             "{} of {} users are not in the bundle of arm '{}', row '{}': served without features",
@@ -280,14 +284,7 @@ class Test {
     result_.arms = Json::array();
     for (const AbTestArm& arm : recipe_.arms) result_.arms.push_back({{"name", arm.name}});
     each_channel([&](size_t arm, ShowType type, const ArmChannel& channel) {
-      const Bundle& bundle = channel.bundle();
-      const double fusion = channel.fusion().value_or(bundle.spec().fusion);
-      result_.arms[arm][std::string(kAbTestRows[static_cast<size_t>(type)])] =
-          Json{{"bundle", bundle.folder().string()},
-               {"model", bundle.model()},
-               {"version", bundle.version()},
-               {"moment", format_moment(bundle.moment())},
-               {"fusion", bundle.spec().user.mixture ? Json(fusion) : Json()}};
+      result_.arms[arm][std::string(kAbTestRows[static_cast<size_t>(type)])] = channel.about();
     });
   }
 

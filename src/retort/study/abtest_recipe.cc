@@ -8,28 +8,31 @@
 namespace retort {
 namespace {
 
-/// tv = "bundles/x" or tv = { bundle = "bundles/x", fusion = 0.4 }.
-std::optional<ArmBundle> read_bundle(const Json& value, const std::string& key,
+/// tv = "bundles/x", { bundle = "bundles/x", fusion = 0.4 } or { oracle = "minutes" }.
+std::optional<ArmSource> read_source(const Json& value, const std::string& key,
                                      const fs::path& bundles) {
   if (value.is_null()) return std::nullopt;
-  ArmBundle read;
+  ArmSource read;
   std::string path;
   if (value.is_string()) {
     path = value.get<std::string>();
   } else if (value.is_object()) {
     Fields fields(Json{{key, value}}, key);
     fields.read("bundle", path);
+    fields.sub("fusion");
     if (fields.has("fusion")) fields.read("fusion", read.fusion.emplace());
+    fields.sub("oracle");
+    if (fields.has("oracle")) fields.read_choice("oracle", read.oracle, {"click", "minutes"});
     fields.finish();
   }
-  if (path.empty())
+  if (path.empty() == read.oracle.empty() || (read.fusion && path.empty()))
     fail<ConfigError>(
-        "recipe key 'arms.{0}' = {1}: write {0} = \"BUNDLES\" or {0} = {{ bundle = \"BUNDLES\", "
-        "fusion = 0.5 }}",
+        "recipe key 'arms.{0}' = {1}: write {0} = \"BUNDLES\", {0} = {{ bundle = \"BUNDLES\", "
+        "fusion = 0.5 }} or {0} = {{ oracle = \"minutes\" }}",
         key, value.dump());
   if (read.fusion && !(*read.fusion >= 0 && *read.fusion <= 1))
     fail<ConfigError>("recipe key 'arms.{}.fusion' = {}: expected 0 to 1", key, *read.fusion);
-  read.bundle = fs::path(path).is_absolute() ? fs::path(path) : bundles / path;
+  if (!path.empty()) read.bundle = fs::path(path).is_absolute() ? fs::path(path) : bundles / path;
   return read;
 }
 
@@ -39,7 +42,7 @@ AbTestArm read_arm(const Json& entry, const fs::path& bundles) {
   fields.read("name", arm.name);
   for (size_t row = 0; row < arm.rows.size(); ++row) {
     const std::string key(kAbTestRows[row]);
-    arm.rows[row] = read_bundle(fields.sub(key), key, bundles);
+    arm.rows[row] = read_source(fields.sub(key), key, bundles);
   }
   fields.finish();
   return arm;

@@ -31,14 +31,15 @@ struct ChannelOptions {
   int32_t last_played = 20;           // shows of the user that co-play starts from
 };
 
-/// The personalised channel of one row in one arm.
-struct ArmBundle {
-  fs::path bundle;               // what `retort publish` filled, or one version of it
-  std::optional<double> fusion;  // instead of the bundle's own
+/// The personalised channel of one row in one arm: a bundle or an oracle.
+struct ArmSource {
+  fs::path bundle{};               // what `retort publish` filled, or one version of it
+  std::optional<double> fusion{};  // instead of the bundle's own
+  std::string oracle{};  // "click" | "minutes": by p_click, or p_click E[DWM], of the world
 };
 struct AbTestArm {
   std::string name;
-  std::array<std::optional<ArmBundle>, 2> rows;  // by ShowType
+  std::array<std::optional<ArmSource>, 2> rows;  // by ShowType
 };
 
 struct AbTestRecipe {

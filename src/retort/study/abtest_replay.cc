@@ -44,45 +44,6 @@ std::vector<AbCandidate> merge_channels(
   return merged;
 }
 
-ArmChannel::ArmChannel(const ArmBundle& arm, const LongVideoOracle& oracle, ShowType type)
-    : oracle_(oracle), bundle_(arm.bundle), retriever_(bundle_), fusion_(arm.fusion), type_(type) {
-  const std::string path = bundle_.folder().string();
-  if (fusion_) check_fusion(bundle_.spec(), *fusion_, path);
-  bundle_.candidates().each(0, bundle_.items(), [&](int32_t item) {
-    const std::string_view key = bundle_.item_keys()[item];
-    const auto number = oracle.find_item(key);
-    if (!number)
-      fail<DataError>(
-          "{}: item '{}' is not of the world; give the world whose log it was trained "
-          "on",
-          path, key);
-    if (oracle.world().type_of(*number) != type)
-      fail<ConfigError>(
-          "{}: recommends '{}', which is no show of the row '{}'; name the bundle "
-          "of the other row's dataset",
-          path, key, kAbTestRows[static_cast<size_t>(type)]);
-  });
-}
-
-std::vector<ArmChannel::Scored> ArmChannel::retrieve(int32_t user, int32_t k,
-                                                     const LoggedPast& past) const {
-  const LongVideoWorld& world = oracle_.world();
-  RetrieveOptions options{.k = k, .exclude_seen = true};
-  options.fusion = fusion_;
-  for (const int32_t item : past.played[static_cast<size_t>(user)])
-    options.exclude.push_back(world.item_key(item));
-  const int32_t end = world.first_of(type_) + world.count_of(type_);
-  for (int32_t item = world.first_of(type_) + world.alive(type_, past.day); item < end; ++item)
-    options.exclude.push_back(world.item_key(item));
-  const std::string key = world.user_key(user);
-  const Retrieval found = bundle_.find_user(key) ? retriever_.retrieve(key, options)
-                                                 : retriever_.retrieve(Json::object(), options);
-  std::vector<Scored> items;
-  for (const Retrieval::Item& item : found.items)
-    items.push_back({*oracle_.find_item(item.id), item.score});
-  return items;
-}
-
 std::vector<AbCandidate> RowReplay::slate(int32_t user, std::vector<AbCandidate> candidates) const {
   std::vector<std::pair<double, size_t>> ranked;
   for (size_t k = 0; k < candidates.size(); ++k)

@@ -2,13 +2,13 @@
 // the ranker, a slate, and what the viewers do with it.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <span>
-#include <string>
+#include <memory>
+#include <optional>
 #include <vector>
 
-#include "retort/bundle/bundle.h"
-#include "retort/encoder/retriever.h"
+#include "retort/common/json.h"
 #include "retort/sim/long_video_oracle.h"
 #include "retort/study/abtest_channels.h"
 #include "retort/study/abtest_log.h"
@@ -41,30 +41,27 @@ struct AbCandidate {
 /// Source: RRA sec. 5.4 ("exposure across multiple channels").
 std::vector<AbCandidate> merge_channels(const std::array<std::vector<int32_t>, kChannels>& offered);
 
-/// The personalised channel of one arm and row: a bundle that answers as it would in service.
+/// The personalised channel of one arm and row. Const methods are thread-safe.
 class ArmChannel {
  public:
-  /// Throws ConfigError if the bundle recommends shows of another type or cannot be fused;
-  /// DataError if it holds items that the world does not know.
-  ArmChannel(const ArmBundle& arm, const LongVideoOracle& oracle, ShowType type);
-
-  const Bundle& bundle() const { return bundle_; }
-  const std::optional<double>& fusion() const { return fusion_; }
   struct Scored {
     int32_t item;
     float score;
   };
-  /// The k best that the user has not played and that exist on the day, best first. A user whom
-  /// the bundle does not know is served without features.
-  std::vector<Scored> retrieve(int32_t user, int32_t k, const LoggedPast& past) const;
-
- private:
-  const LongVideoOracle& oracle_;
-  Bundle bundle_;
-  Retriever retriever_;
-  std::optional<double> fusion_;
-  ShowType type_;
+  virtual ~ArmChannel() = default;
+  /// The k best that the user has not played and that exist on the day, best first.
+  virtual std::vector<Scored> retrieve(int32_t user, int32_t k, const LoggedPast& past) const = 0;
+  /// Until when it knows the log, microseconds since 1970; nullopt: nothing of it.
+  virtual std::optional<int64_t> moment() const = 0;
+  virtual bool knows(int32_t user) const = 0;  // others are served without features
+  virtual Json about() const = 0;              // for the result
 };
+
+/// A bundle that answers as it would in service, or the oracle's ranking: the most that the channel
+/// could bring. `oracle` must outlive it. Throws ConfigError if the bundle recommends shows of
+/// another type or cannot be fused; DataError if it holds items that the world does not know.
+std::unique_ptr<ArmChannel> make_arm_channel(const ArmSource& source, const LongVideoOracle& oracle,
+                                             ShowType type);
 
 /// One row of the day. Everything it refers to must outlive it; thread-safe.
 struct RowReplay {

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kQuick = "\"train.epochs=1\"";
 
-/// Two plans: a table of two data recipes, and one of the first alone that shares its row "prod".
+/// Two plans: a table of two data recipes, and one of the first that shares its row "prod".
 class TinyTables : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -20,11 +20,16 @@ class TinyTables : public testing::Test {
         "\"terms.kd_dwm.enabled=false\", " +
         std::string(kQuick) +
         "]\n[rows.published]\nlong_video_tv = { recall_click = 0.8284, nktd = 0.412 }\n";
+    const std::string alone =
+        "[[rows]]\nrecipe = \"rra\"\nlabel = \"alone\"\nsets = [\"teacher.kind=none\", "
+        "\"terms.rank_click.enabled=false\", \"terms.rank_dwm.enabled=false\", "
+        "\"terms.kd_click.enabled=false\", \"terms.kd_dwm.enabled=false\", " +
+        std::string(kQuick) + "]\n";
     write_file(
         at("one.toml"),
         "name = \"one\"\ndata = [\"long_video_tv\", \"long_video_movies\"]\n" + metrics + prod);
     write_file(at("two.toml"),
-               "name = \"two\"\ndata = [\"long_video_tv\"]\n" + metrics + prod +
+               "name = \"two\"\ndata = [\"long_video_tv\"]\n" + metrics + prod + alone +
                    "[[rows]]\nrecipe = \"rra\"\nlabel = \"kd\"\nafter = \"prod\"\nsets = "
                    "[\"terms.kd_click.target=mentor_click\", \"terms.kd_dwm.target=mentor_dwm\", " +
                    kQuick + "]\npublished = { recall_click = 0.7983 }\n");
@@ -72,6 +77,16 @@ TEST_F(TinyTables, ShareRunsAndLearnFromThem) {
   };
   EXPECT_EQ(prod("runs/one.json"), prod("runs/two.json"));
   EXPECT_NE(two_.out.find("published order by recall_click: "), std::string::npos) << two_.out;
+}
+
+// So that a plain model of the tables may have a ranking model beside it.
+TEST_F(TinyTables, ARankingModelThatSharesNothingChangesNothing) {
+  const Json models =
+      Json::parse(read_file(at("runs/two.json")))["data"]["long_video_tv"]["models"];
+  for (const char* metric : {"auc_click", "recall_click@10", "recall_click@100", "wrecall@10"})
+    EXPECT_EQ(models["prod"][metric], models["alone"][metric]) << metric;
+  EXPECT_TRUE(models["prod"].contains("nktd@30"));
+  EXPECT_FALSE(models["alone"].contains("nktd@30"));
 }
 
 TEST_F(TinyTables, AResumedCallPrintsTheSame) {

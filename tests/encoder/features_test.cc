@@ -101,6 +101,27 @@ TEST_F(Features, AbsentOnesAreMissingAndUnknownTextsAreRowZero) {
   EXPECT_THAT(user.features.dense, ElementsAre(2.5f, 0, 0));
 }
 
+TEST(StreamFeatures, OnlyStreamsThatTheProtocolExcludesCountAsSeen) {
+  TinyDataset data = random_tiny_dataset(4);
+  for (const char* stream : {"watched", "liked"}) {
+    data.streams[stream] = {{0, 5, data.clicks.front().time, 60}};
+    data.schema.features.push_back({.name = stream,
+                                    .kind = FeatureKind::kSequence,
+                                    .source = FeatureSource::kHistory,
+                                    .vocabulary = "item_id",
+                                    .rows = data.items + 1,
+                                    .of = "item_id",
+                                    .stream = stream,
+                                    .last = 4});
+  }
+  data.protocol.exclude_seen = true;
+  data.protocol.exclude_streams = {"watched"};
+  const TinyPublication tiny(std::move(data));
+  const Bundle bundle(tiny.publish().path);
+  const RawUser user = raw_user(bundle, {{"watched", {"i3"}}, {"liked", {"i4"}}});
+  EXPECT_THAT(user.seen, ElementsAre(3));
+}
+
 TEST_F(Features, WrongOnesAreRefusedNamingTheFeature) {
   EXPECT_THAT(error(Json::array()), HasSubstr("no JSON object"));
   EXPECT_THAT(error({{"segmnt", "a"}}),

@@ -184,6 +184,12 @@ SideBatch Bundle::user_features(std::span<const int32_t> rows) const {
   return batch;
 }
 
+bool Bundle::counts_as_seen(const std::string& stream) const {
+  if (stream.empty()) return true;
+  const Json streams = manifest_.value("exclude_streams", Json::array());
+  return std::find(streams.begin(), streams.end(), stream) != streams.end();
+}
+
 std::span<const int32_t> Bundle::seen_items(int32_t user) const {
   check(user >= 0 && user < users(), "user {} of {}", user, users());
   const auto at = static_cast<size_t>(user);

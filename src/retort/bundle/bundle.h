@@ -58,6 +58,9 @@ class Bundle {
   /// them, ascending.
   std::span<const int32_t> seen_items(int32_t user) const;
 
+  /// Whether events of the stream ("": clicks) count as seen.
+  bool counts_as_seen(const std::string& stream) const;
+
   /// [items, vector_dim], the popularity dimension last if spec().beta != 0.
   std::span<const float> item_vectors() const { return item_vectors_; }
   int32_t vector_dim() const { return spec_.dim() + (spec_.beta != 0 ? 1 : 0); }

@@ -155,6 +155,7 @@ class Writer {
                   {"beta", contents_.spec.beta}, {"users", dataset_.users()},
                   {"items", dataset_.items()},   {"has_alive", has_alive_}};
     manifest["has_candidates"] = has_candidates_;
+    manifest["exclude_streams"] = dataset_.protocol().exclude_streams;
     manifest["index"] = index_;
     manifest["vocabularies"] = vocabularies_;
     manifest["attributes"] = attributes_;

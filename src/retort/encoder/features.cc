@@ -188,7 +188,7 @@ RawUser raw_user(const Bundle& bundle, const Json& features) {
     SparseColumn column{reader.ids(value), {0}};
     column.offsets.push_back(static_cast<int32_t>(column.ids.size()));
     user.features.sparse.push_back(std::move(column));
-    if (!lists_item_keys(schema, spec)) continue;
+    if (!lists_item_keys(schema, spec) || !bundle.counts_as_seen(spec.stream)) continue;
     const std::vector<int32_t> items = reader.items(value);
     user.seen.insert(user.seen.end(), items.begin(), items.end());
   }

@@ -13,7 +13,7 @@ namespace retort {
 
 struct RawUser {
   SideBatch features;         // one row, in the order of the bundle's schema
-  std::vector<int32_t> seen;  // items named by sequences of item keys, ascending
+  std::vector<int32_t> seen;  // items named by sequences of item keys that count as seen, ascending
 };
 
 /// {"user_id": "u7", "segment": "sports", "history": ["a1", "a2"], "history.seconds": [12, 80.5],

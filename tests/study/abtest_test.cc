@@ -122,7 +122,14 @@ TEST(AbTest, NoArmBeatsTheOracle) {
   const AbTestResult result = run_abtest(read_abtest_recipe(json));
   EXPECT_EQ(result.arms[0]["tv"], (Json{{"oracle", "minutes"}}));
   EXPECT_EQ(difference(result, "tv", "expected_dwm").verdict, "worse");
-  json["arms"][1]["tv"] = {{"oracle", "minutes"}};
+  std::swap(json["arms"][0], json["arms"][1]);
+  json["published"] = {{"tv", {{"dwm", 0.1}}}};
+  const AbTestResult swapped = run_abtest(read_abtest_recipe(json));
+  EXPECT_EQ(difference(swapped, "tv", "expected_dwm").verdict, "better");
+  EXPECT_EQ(difference(swapped, "tv", "expected_dwm").claim, "");  // no model that it is said of
+  EXPECT_NEAR(difference(swapped, "tv", "expected_dwm").absolute.value,
+              -difference(result, "tv", "expected_dwm").absolute.value, 1e-12);
+  json["arms"][0]["tv"] = json["arms"][1]["tv"];
   EXPECT_THROW(run_abtest(read_abtest_recipe(json)), ConfigError);  // nothing tells the day
   json["day"] = 3;
   EXPECT_EQ(run_abtest(read_abtest_recipe(json)).day, 3);

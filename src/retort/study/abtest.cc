@@ -92,6 +92,12 @@ std::vector<Measure> platform_measures(const std::vector<Outcomes>& rows, size_t
   return made;
 }
 
+/// What a publication says is of models.
+bool is_oracle(const AbTestArm& arm) {
+  return std::any_of(arm.rows.begin(), arm.rows.end(),
+                     [](const auto& source) { return source && !source->oracle.empty(); });
+}
+
 std::optional<double> published_of(const AbTestRecipe& recipe, const std::string& section,
                                    const std::string& metric) {
   const auto figures = recipe.published.find(section);
@@ -145,7 +151,9 @@ AbSection sum_up(const std::string& name, const std::vector<std::vector<Measure>
                             .absolute = interval_of(value - base, more),
                             .relative = interval_of(base != 0 ? value / base - 1 : NAN, share),
                             .verdict = {},
-                            .published = published_of(recipe, name, measured.name),
+                            .published = is_oracle(recipe.arms[arm])
+                                             ? std::nullopt
+                                             : published_of(recipe, name, measured.name),
                             .claim = {}};
     difference.verdict = verdict_of(difference.absolute, measured.better);
     difference.claim = claim_of(difference);

@@ -1,4 +1,5 @@
 // What `retort abtest` says, for tools and for people.
+#include <algorithm>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -42,14 +43,15 @@ std::string section_table(const AbTestResult& result, const AbSection& section, 
   const auto name = [&](size_t k) { return result.arms[k]["name"].get<std::string>(); };
   std::vector<std::string> header{title_of(section.name), name(0), name(arm),
                                   "difference",           "95%",   "verdict"};
-  bool published = false;
-  for (const AbDifference& difference : section.differences)
-    published |= difference.published.has_value();
+  const size_t metrics = section.metrics.front().size();
+  const auto* const differences = section.differences.data() + (arm - 1) * metrics;
+  const bool published =
+      std::any_of(differences, differences + metrics,
+                  [](const AbDifference& difference) { return difference.published.has_value(); });
   if (published) header.insert(header.end(), {"published", "claim"});
   Table table(header);
-  const size_t metrics = section.metrics.front().size();
   for (size_t k = 0; k < metrics; ++k) {
-    const AbDifference& difference = section.differences[(arm - 1) * metrics + k];
+    const AbDifference& difference = differences[k];
     const std::string& metric = difference.metric;
     std::vector<std::string> row{metric,
                                  number(metric, section.metrics[0][k].value.value),

@@ -21,9 +21,11 @@ fs::path run_folder(const CompareOptions& options, const std::string& label, int
   return options.out / label / fmt::format("seed{}", options.first_seed + seed);
 }
 
+/// The path is absolute, so that the run is resumed from whatever folder the command is called in.
 Json recipe_of(const CompareOptions& options, const CompareRow& row, int32_t seed) {
   Json recipe = row.recipe;
-  if (!row.after.empty()) recipe["distill"]["run"] = run_folder(options, row.after, seed).string();
+  if (row.after.empty()) return recipe;
+  recipe["distill"]["run"] = fs::weakly_canonical(run_folder(options, row.after, seed)).string();
   return recipe;
 }
 

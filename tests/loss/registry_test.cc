@@ -32,7 +32,7 @@ TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
   inputs.student_dwm = inputs.student - 1;
   inputs.known = torch::ones({3});
   inputs.reward = torch::tensor({1.5F, 0.F, 0.5F});
-  inputs.catalogue.users_click = inputs.student.unsqueeze(1);
+  inputs.catalogue.users = inputs.student.unsqueeze(1);
   inputs.catalogue.items = torch::tensor({0.5F, -1.F, 2.F, 0.1F}).unsqueeze(1);
   inputs.catalogue.targets = torch::tensor({2, 0, 3}, torch::kInt64);
   EXPECT_EQ(losses().size(), 7U);

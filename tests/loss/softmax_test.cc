@@ -57,6 +57,14 @@ TEST(Softmax, OfMinutesIsRewardedAndCountsKnownRowsOnly) {
   EXPECT_EQ(softmax_loss(inputs, "student_dwm", 0.5, {}).item<double>(), 0);
 }
 
+TEST(Softmax, TakesAStudentOfOneVectorAsWell) {
+  LossInputs inputs = golden_row();
+  inputs.catalogue.users = inputs.catalogue.users_click;
+  inputs.catalogue.users_click = torch::Tensor();
+  EXPECT_NEAR(softmax_loss(inputs, "student", 0.5, {}).item<double>(), 2.190203, 2e-6);
+  EXPECT_THROW(softmax_loss(inputs, "student_click", 0.5, {}), ConfigError);
+}
+
 TEST(Softmax, RowsWhoseItemIsNoCandidateDoNotCount) {
   LossInputs inputs = golden_row();
   LossInputs two = inputs;

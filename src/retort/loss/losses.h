@@ -16,7 +16,8 @@ namespace retort {
 
 /// What a loss over the catalogue needs: the vectors behind the student's logits.
 struct CatalogueInputs {
-  torch::Tensor users_click, users_dwm;  // [R, D]
+  torch::Tensor users;                   // [R, D] of a student of one vector
+  torch::Tensor users_click, users_dwm;  // [R, D] of one with a vector a task
   torch::Tensor items;                   // [N, D] of all candidates
   torch::Tensor targets;                 // [R] int64, the row's item in `items`; -1: no candidate
   torch::Tensor shown;                   // [R'] int64, the targets of all rows that have one

@@ -40,11 +40,15 @@ CatalogueInputs of_rows(const CatalogueInputs& from, const torch::Tensor& rows) 
 torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, double unclicked,
                            const NegativeSet& set) {
   const CatalogueInputs& catalogue = inputs.catalogue;
-  const bool clicks = on == "student_click";
-  const torch::Tensor& users = clicks ? catalogue.users_click : catalogue.users_dwm;
+  const bool clicks = on != "student_dwm";
+  const torch::Tensor& users = on == "student" ? catalogue.users
+                               : clicks        ? catalogue.users_click
+                                               : catalogue.users_dwm;
   if (!users.defined() || !catalogue.items.defined())
-    fail<ConfigError>("loss 'softmax' wants the vectors of '{}'; use student.kind = 'multi_task'",
-                      on);
+    fail<ConfigError>(
+        "loss 'softmax' wants the vectors of '{}', which the student does not have: one of "
+        "two_tower has 'student', one of multi_task 'student_click' and 'student_dwm'",
+        on);
   const torch::Tensor like = users.select(1, 0);
   const torch::Tensor y = label_of(inputs, "click", kName, like);
   torch::Tensor counts = (catalogue.targets >= 0).to(like.scalar_type());
@@ -64,10 +68,10 @@ torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, doub
 }
 
 Loss make_softmax(const Json& term) {
-  std::string on = "student_click";
+  std::string on = "student";
   double unclicked = 0.5;
   Fields fields = term_fields(term);
-  fields.read_choice("on", on, {"student_click", "student_dwm"});
+  fields.read_choice("on", on, {"student", "student_click", "student_dwm"});
   fields.read("unclicked", unclicked);
   const NegativeSet set = read_set(fields);
   fields.finish();

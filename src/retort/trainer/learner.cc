@@ -74,19 +74,21 @@ bool Learner::active(const TermOptions& term) const {
 void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int64_t step,
                             LossInputs& logits) {
   const TraceScope trace("student: rest of forward");
-  if (!student_->spec().user.mixture) {
-    logits.student = student_->score(tensors);
-    return;
-  }
   CatalogueInputs& catalogue = logits.catalogue;
-  const std::vector<torch::Tensor> users = student_->encode_user_tasks(tensors.users);
-  catalogue.users_click = expand_rows(users[0], tensors.user_of_row);
-  catalogue.users_dwm = expand_rows(users[1], tensors.user_of_row);
+  const std::vector<torch::Tensor> tasks = student_->encode_user_tasks(tensors.users);
   const torch::Tensor items = student_->encode_items(tensors.items);
-  logits.student_click = (catalogue.users_click * items).sum(1);
-  logits.student_dwm = (catalogue.users_dwm * items).sum(1);
-  const double w = student_->spec().fusion;
-  logits.student = w * logits.student_click + (1 - w) * logits.student_dwm;
+  const auto score = [&](const torch::Tensor& vectors, torch::Tensor& users) {
+    users = expand_rows(vectors, tensors.user_of_row);
+    return (users * items).sum(1);
+  };
+  if (tasks.size() == 1) {
+    logits.student = score(tasks[0], catalogue.users);
+  } else {
+    logits.student_click = score(tasks[0], catalogue.users_click);
+    logits.student_dwm = score(tasks[1], catalogue.users_dwm);
+    const double w = student_->spec().fusion;
+    logits.student = w * logits.student_click + (1 - w) * logits.student_dwm;
+  }
   if (catalogue_ == nullptr) return;
   catalogue.items = student_->encode_items(catalogue_->items());
   catalogue.log_q = catalogue_->log_q();

@@ -58,8 +58,8 @@ struct SequencePoolImpl : torch::nn::Module {
   /// @return [G, dim], zeros for an empty row
   torch::Tensor forward(const SideTensors& side);
   /// Positions N(0, 0.02^2). The last block starts with outputs of deviation 1 / sqrt(length), so
-  /// that the sum of a long row is no larger than other fields are: left at 1, products of such sums
-  /// drown all else and a model learns popularity alone.
+  /// that the sum of a long row is no larger than other fields are: left at 1, products of such
+  /// sums drown all else and a model learns popularity alone.
   void initialise(const Rng& init);
 
   const SequenceSpec spec;

@@ -25,7 +25,8 @@ CommandHelp compare_help() {
   return {.name = "compare",
           .summary = "trains and judges several recipes: one table with intervals",
           .examples =
-              "  retort compare dmtl dssm_click --dataset feed-dataset --seeds 3 --out compare\n",
+              "  retort compare dmtl dssm_click --dataset feed-dataset --seeds 3 --out compare\n"
+              "  retort compare rra_table2 --preset tiny --seeds 2 --threads 1 --out tables\n",
           .reads_recipe = true};
 }
 

@@ -22,7 +22,7 @@ torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student
 }
 
 Loss make_weighted_bce(const Json& term) {
-  std::string on = "student_dwm";
+  std::string on = "student";
   Fields fields = term_fields(term);
   fields.read_choice("on", on, logit_names());
   fields.finish();
@@ -35,7 +35,7 @@ Loss make_weighted_bce(const Json& term) {
 }
 
 Loss make_soft_bce(const Json& term) {
-  std::string on = "student_click", target = "teacher_click";
+  std::string on = "student", target = "teacher_click";
   bool detach = true;
   Fields fields = term_fields(term);
   fields.read_choice("on", on, {"student", "student_click", "student_dwm"});

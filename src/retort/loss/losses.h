@@ -45,15 +45,24 @@ struct LossInputs {
 /// Mean over the batch, differentiable.
 using Loss = std::function<torch::Tensor(const LossInputs&)>;
 
+/// What a loss asks of the trainer beyond logits and labels.
+struct LossNeeds {
+  bool catalogue = false;    // LossInputs::catalogue
+  bool reward = false;       // LossInputs::reward
+  bool whole_batch = false;  // a mean over rows that a part of the batch does not know
+};
+
 /// Source: as each entry says.
 struct LossEntry {
   std::string_view name, summary, source;
   /// Options are the recipe's table of the term ("loss" and "weight" in it are the trainer's);
   /// throws ConfigError on an unknown key.
   Loss (*make)(const Json& options);
+  LossNeeds needs{};
 };
 std::span<const LossEntry> losses();
 /// Throws ConfigError listing the known names.
+const LossEntry& loss_entry(const std::string& name);
 Loss make_loss(const std::string& name, const Json& options);
 
 /// Whether a term of the recipe waits for the deviation of the training seconds: its loss is

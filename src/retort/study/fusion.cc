@@ -1,9 +1,8 @@
 #include "retort/study/fusion.h"
 
-#include <cmath>
-
 #include "retort/common/error.h"
 #include "retort/common/plot.h"
+#include "retort/metric/rank_metric.h"
 
 namespace retort {
 
@@ -16,16 +15,13 @@ const FusionPoint& choose_fusion_point(std::span<const FusionPoint> points,
   check(!points.empty(), "fusion: no point to choose from");
   if (rule != "sum" && rule != "recall" && rule != "wrecall")
     fail<ConfigError>("fusion: rule '{}' is unknown; known: sum, recall, wrecall", rule);
-  const auto value = [&](const FusionPoint& point) {
-    return (rule == "wrecall" ? 0 : point.recall) + (rule == "recall" ? 0 : point.wrecall);
-  };
-  const FusionPoint* best = &points.front();
+  std::vector<double> weights, values;
   for (const FusionPoint& point : points) {
-    const double more = value(point) - value(*best);
-    const double nearer = std::abs(best->fusion - 0.5) - std::abs(point.fusion - 0.5);
-    if (more > 0 || (more == 0 && nearer > 0)) best = &point;
+    weights.push_back(point.fusion);
+    values.push_back((rule == "wrecall" ? 0 : point.recall) +
+                     (rule == "recall" ? 0 : point.wrecall));
   }
-  return *best;
+  return points[best_weight(weights, values)];
 }
 
 std::string fusion_plot(std::span<const FusionPoint> points, const FusionPoint& chosen, int32_t k) {

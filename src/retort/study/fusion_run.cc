@@ -1,5 +1,7 @@
 // The part of fusion.h that needs libtorch.
-#include "retort/metric/ranking.h"
+#include <fmt/format.h>
+
+#include "retort/metric/rank_metric.h"
 #include "retort/study/fusion.h"
 #include "retort/trainer/trained_model.h"
 
@@ -13,16 +15,8 @@ std::vector<FusionPoint> fusion_curve(const Dataset& dataset, TrainedModel& mode
   for (const double w : grid) {
     model.set_fusion(w);
     const CatalogueRanks ranks = rank_catalogue(dataset, model.student(), options);
-    std::vector<float> seconds;
-    std::vector<int32_t> users;
-    double hits = 0;
-    for (size_t at = 0; at < ranks.click.size(); ++at) {
-      seconds.push_back(dataset.clicks().seconds[ranks.click[at]]);
-      users.push_back(dataset.clicks().user[ranks.click[at]]);
-      hits += recall_of_rank(ranks.rank[at], k);
-    }
-    points.push_back({w, hits / static_cast<double>(ranks.rank.size()),
-                      weighted_recall(ranks.rank, seconds, users, dataset.users(), k).value()});
+    points.push_back({w, rank_metric(dataset, ranks, fmt::format("recall_click@{}", k)),
+                      rank_metric(dataset, ranks, fmt::format("wrecall@{}", k))});
   }
   return points;
 }

@@ -47,7 +47,7 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   if (student_->spec().user.mixture) student_->set_fusion(recipe.fusion.value);
   student_->to(device_);
   student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
-  if (recipe.needs_catalogue() && dataset != nullptr)
+  if (recipe.needs().catalogue && dataset != nullptr)
     catalogue_ =
         std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
   if (recipe.needs_streaming_share() && catalogue_ != nullptr)

@@ -14,7 +14,7 @@ void Learner::set_phase(Phase phase, Ranks* ranks) {
   exchange_.reset();
   if (ranks == nullptr || ranks->alone()) return;
   for (const TermOptions& term : terms_)
-    if (term.loss == "softmax" || term.loss == "weighted_bce" || term.loss == "soft_bce")
+    if (loss_entry(term.loss).needs.whole_batch)
       fail<ConfigError>(
           "loss '{}' is a mean over rows that only the whole batch knows; train it with one "
           "process",

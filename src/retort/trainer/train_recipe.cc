@@ -1,13 +1,12 @@
 #include "retort/trainer/train_recipe.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
 #include "retort/loss/inputs.h"
-#include "retort/loss/losses.h"
+#include "retort/metric/rank_metric.h"
 #include "retort/nn/optimizer.h"
 
 namespace retort {
@@ -182,7 +181,8 @@ FusionOptions read_fusion(const Json& recipe) {
   return fusion;
 }
 
-RewardOptions read_reward(const Json& recipe, const Dataset& dataset) {
+/// `needed`: some loss asks for rewards, so that their scale is looked up in the clicks.
+RewardOptions read_reward(const Json& recipe, const Dataset& dataset, bool needed) {
   RewardOptions reward;
   Fields fields(recipe, "reward");
   fields.read("clip_quantile", reward.clip_quantile);
@@ -192,6 +192,7 @@ RewardOptions read_reward(const Json& recipe, const Dataset& dataset) {
     fail<ConfigError>(
         "recipe key 'reward.clip_quantile': above 0 and at most 1 is expected, not {}",
         reward.clip_quantile);
+  if (!needed) return reward;
   std::vector<double> seconds;
   for (const int64_t row : dataset.rows_of(Split::kTrain))
     if (const double value = dataset.clicks().seconds[row]; std::isfinite(value))
@@ -233,9 +234,14 @@ void check_models(const TrainRecipe& recipe) {
 
 }  // namespace
 
-bool TrainRecipe::needs_catalogue() const {
-  return std::any_of(terms.begin(), terms.end(),
-                     [](const TermOptions& term) { return term.loss == "softmax"; });
+LossNeeds TrainRecipe::needs() const {
+  LossNeeds all;
+  for (const TermOptions& term : terms) {
+    const LossNeeds& one = loss_entry(term.loss).needs;
+    all = {all.catalogue || one.catalogue, all.reward || one.reward,
+           all.whole_batch || one.whole_batch};
+  }
+  return all;
 }
 
 bool TrainRecipe::needs_streaming_share() const {
@@ -247,15 +253,6 @@ bool TrainRecipe::needs_streaming_share() const {
 bool TrainRecipe::has_student_terms() const {
   return std::any_of(terms.begin(), terms.end(),
                      [](const auto& term) { return term.on_student(); });
-}
-
-int32_t metric_k(const std::string& metric, const std::string& prefix) {
-  if (!metric.starts_with(prefix + '@')) return 0;
-  const char* begin = metric.data() + prefix.size() + 1;
-  const char* end = metric.data() + metric.size();
-  int32_t k = 0;
-  const auto [stop, error] = std::from_chars(begin, end, k);
-  return error == std::errc() && stop == end && k > 0 ? k : 0;
 }
 
 TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
@@ -283,8 +280,8 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   result.loop = read_loop(recipe);
   result.beta = read_beta(recipe);
   result.fusion = read_fusion(recipe);
-  result.reward = read_reward(recipe, dataset);
   result.terms = read_terms(recipe);
+  result.reward = read_reward(recipe, dataset, result.needs().reward);
   apply_target(recipe, dataset, result.terms);
   check_models(result);
   return result;

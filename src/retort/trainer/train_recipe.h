@@ -9,6 +9,7 @@
 #include "retort/common/json.h"
 #include "retort/dataset/loader.h"
 #include "retort/kernel/precision.h"
+#include "retort/loss/losses.h"
 
 namespace retort {
 
@@ -80,7 +81,8 @@ struct TrainRecipe {
 
   bool has_teacher() const { return !teacher.is_null(); }
   bool has_student_terms() const;
-  bool needs_catalogue() const;        // some loss compares with all items
+  /// Of all terms together: what any of their losses needs.
+  LossNeeds needs() const;
   bool needs_streaming_share() const;  // some loss estimates shares of items while training
 };
 
@@ -92,8 +94,5 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset);
 LoaderOptions training_rows(const Json& recipe, const Dataset& dataset, uint64_t seed);
 /// Options of the frozen validation batches: the dataset's protocol alone.
 LoaderOptions validation_rows(const Dataset& dataset, const LoopOptions& loop);
-
-/// K of "recall@K" for `prefix` "recall"; 0 if `metric` is not of that form.
-int32_t metric_k(const std::string& metric, const std::string& prefix);
 
 }  // namespace retort

@@ -1,12 +1,11 @@
 #include "retort/trainer/validation.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "retort/common/error.h"
 #include "retort/dataset/prefetcher.h"
 #include "retort/metric/catalogue.h"
-#include "retort/metric/ranking.h"
+#include "retort/metric/rank_metric.h"
 #include "retort/trainer/torch_towers.h"
 
 namespace retort {
@@ -43,11 +42,6 @@ AucSplit split_of(const std::vector<float>& scores, const ScoredRows& rows, cons
   return SortedRows(scores, rows.kinds, rows.users).split();
 }
 
-/// recall_click@K and wrecall@K are of every click, the others of reads.
-bool of_every_click(const std::string& metric) {
-  return metric_k(metric, "recall_click") > 0 || metric_k(metric, "wrecall") > 0;
-}
-
 CatalogueOptions catalogue_options(const Dataset& dataset, const std::string& metric,
                                    int64_t limit) {
   const Protocol& protocol = dataset.protocol();
@@ -59,33 +53,6 @@ CatalogueOptions catalogue_options(const Dataset& dataset, const std::string& me
   options.reads_only = !of_every_click(metric);
   options.limit = limit;
   return options;
-}
-
-/// Mean of the metric over the ranked events; wrecall@K weighs each by its seconds.
-double mean_of_ranks(const Dataset& dataset, const CatalogueRanks& ranks,
-                     const std::string& metric) {
-  if (ranks.rank.empty())
-    fail<DataError>(
-        "validation: no read event to compute {} from; ingest with a longer "
-        "split.valid, or choose by auc_click",
-        metric);
-  const int32_t recall_k = std::max(metric_k(metric, "recall"), metric_k(metric, "recall_click")),
-                ndcg_k = metric_k(metric, "ndcg"), weighted_k = metric_k(metric, "wrecall");
-  double sum = 0, weights = 0;
-  for (size_t i = 0; i < ranks.rank.size(); ++i) {
-    const int32_t rank = ranks.rank[i];
-    const double seconds = dataset.clicks().seconds[static_cast<size_t>(ranks.click[i])];
-    const double weight = weighted_k == 0 ? 1 : std::isnan(seconds) ? 0 : seconds;
-    weights += weight;
-    sum += weight * (recall_k > 0     ? recall_of_rank(rank, recall_k)
-                     : weighted_k > 0 ? recall_of_rank(rank, weighted_k)
-                     : ndcg_k > 0     ? ndcg_of_rank(rank, ndcg_k)
-                                      : reciprocal_rank(rank));
-  }
-  if (weights == 0)
-    fail<DataError>("validation: no seconds are known to compute {} from; choose by recall@{}",
-                    metric, weighted_k);
-  return sum / weights;
 }
 
 bool ranks_catalogue(const std::string& metric) {
@@ -127,8 +94,7 @@ Judgement judge(Learner& learner, const Dataset& dataset, const Loader& rows,
   if (ranks_catalogue(loop.metric) && learner.phase() != Phase::kTeacher) {
     const TorchTowers towers(learner.shared_student(), dataset.schema(), learner.device());
     const CatalogueOptions options = catalogue_options(dataset, loop.metric, loop.validation_limit);
-    judgement.recall =
-        mean_of_ranks(dataset, rank_catalogue(dataset, towers, options), loop.metric);
+    judgement.recall = rank_metric(dataset, rank_catalogue(dataset, towers, options), loop.metric);
   }
   return judgement;
 }
@@ -170,19 +136,14 @@ FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateMode
   const double before = student->spec().fusion;
   const TorchTowers towers(student, dataset.schema(), device);
   FusionChoice choice;
-  size_t best = 0;
-  const auto distance = [&](size_t i) { return std::abs(options.grid[i] - 0.5); };
   for (size_t i = 0; i < options.grid.size(); ++i) {
     student->set_fusion(options.grid[i]);
     const CatalogueRanks ranks =
         rank_catalogue(dataset, towers, catalogue_options(dataset, options.metric, limit));
-    choice.values.push_back(mean_of_ranks(dataset, ranks, options.metric));
-    if (choice.values[i] > choice.values[best] ||
-        (choice.values[i] == choice.values[best] && distance(i) < distance(best)))
-      best = i;
+    choice.values.push_back(rank_metric(dataset, ranks, options.metric));
   }
   student->set_fusion(before);
-  choice.fusion = options.grid[best];
+  choice.fusion = options.grid[best_weight(options.grid, choice.values)];
   return choice;
 }
 
@@ -193,7 +154,7 @@ BetaChoice choose_beta(const Dataset& dataset, const Towers& towers, const BetaO
       dataset, towers, catalogue_options(dataset, options.metric, limit), options.grid);
   size_t best = 0;
   for (size_t i = 0; i < options.grid.size(); ++i) {
-    choice.values.push_back(mean_of_ranks(dataset, ranks[i], options.metric));
+    choice.values.push_back(rank_metric(dataset, ranks[i], options.metric));
     const bool equal = choice.values[i] == choice.values[best];
     if (choice.values[i] > choice.values[best] || (equal && options.grid[i] < options.grid[best]))
       best = i;

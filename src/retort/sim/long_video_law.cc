@@ -14,7 +14,6 @@ constexpr uint64_t kWhole = 2, kPart = 3, kAbandon = 4, kEpisodes = 5;  // to 9
 constexpr uint64_t kResume = 10, kRest = 11, kRewatch = 12;
 constexpr uint64_t kFraction = 16;  // of a movie, to 53
 
-constexpr int32_t kMoreEpisodes = 5;
 constexpr double kLeastMinutes = 0.05;  // a click plays something
 constexpr double kDayMinutes = 1440, kWeekMinutes = 7 * kDayMinutes;
 constexpr uint64_t kGammaAttempts = 6, kGammaDraws = 1 + 3 * kGammaAttempts;

@@ -12,6 +12,9 @@
 
 namespace retort {
 
+/// Episodes of one sitting beyond the first, at most.
+constexpr int32_t kMoreEpisodes = 5;
+
 /// Uniform numbers in [0, 1) by position: of a generator, or of a tape prepared once.
 class Draws {
  public:

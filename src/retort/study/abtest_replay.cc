@@ -7,19 +7,14 @@
 #include "retort/common/error.h"
 #include "retort/metric/nktd.h"
 #include "retort/sim/law.h"
+#include "retort/sim/long_video_law.h"
 
 namespace retort {
-namespace {
-
-constexpr int32_t kMostEpisodes = 6;  // of one sitting: methods E4, 1 + at most five more
-
-}  // namespace
-
 double expected_first_minutes(const LongVideoConstants& c, const Show& show, double satisfaction) {
   if (show.movie) return show.unit * satisfaction;
   const double whole = c.start_base + c.start_satisfaction * satisfaction;
   double episodes = 0, reached = 1;
-  for (int32_t k = 0; k < std::min(show.episodes, kMostEpisodes); ++k) {
+  for (int32_t k = 0; k < std::min(show.episodes, 1 + kMoreEpisodes); ++k) {
     episodes += reached;
     reached *= c.next_episode * satisfaction;
   }

@@ -1,13 +1,13 @@
 #include "retort/study/compare_table.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 
 #include "retort/common/error.h"
 #include "retort/common/table.h"
 #include "retort/common/text.h"
+#include "retort/metric/rank_metric.h"
 #include "retort/study/evaluate.h"
 
 namespace retort {
@@ -30,15 +30,6 @@ std::optional<double> published_of(const CompareRow& row, const std::string& dat
   const auto figure = figures->second.find(metric_stem(metric));
   if (figure == figures->second.end()) return std::nullopt;
   return figure->second;
-}
-
-/// K of "recall@K", N of "nktd@N"; 0 without one.
-int32_t number_at(const std::string& metric) {
-  const size_t at = metric.find('@');
-  int32_t number = 0;
-  if (at != std::string::npos)
-    std::from_chars(metric.data() + at + 1, metric.data() + metric.size(), number);
-  return number;
 }
 
 /// 1 where more of a metric is better, -1 where less is.
@@ -246,7 +237,7 @@ void want_metrics(const ComparePlan& plan, const Dataset& dataset, EvaluateOptio
   if (!nktd) options.nktd_at = 0;
   std::vector<int32_t> recall_at = options.recall_at.value_or(dataset.protocol().recall_at);
   for (const std::string& metric : plan.metrics) {
-    const int32_t k = number_at(metric);
+    const int32_t k = metric_k(metric, metric_stem(metric));
     if (k == 0) continue;
     if (metric_stem(metric) == "nktd")
       options.nktd_at = k;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,38 @@ TEST(SelfAttention, EqualsTheNaiveLoopAboutEveryMultipleOfTheLanes) {
     }
 }
 
+TEST(SelfAttention, GradientEqualsFiniteDifferencesOfTheNaiveLoop) {
+  for (const int32_t length : {1, 4, 17})
+    for (const int64_t heads : {1, 2}) {
+      const size_t dim = 6;
+      const std::vector<int32_t> offsets{1, 3, 3, 3 + length};
+      const auto steps = static_cast<size_t>(5 + length);  // the first and last two of no row
+      std::vector<float> qkv = random(steps * 3 * dim, 8);
+      const std::vector<float> direction = random(steps * dim, 9);
+      std::vector<float> got(qkv.size(), 7);
+      self_attention_gradient(qkv, offsets, static_cast<int64_t>(dim), heads, direction, got);
+      const auto loss = [&] {
+        const std::vector<double> out =
+            naive_attention(qkv, offsets, dim, static_cast<size_t>(heads));
+        return std::inner_product(out.begin(), out.end(), direction.begin(), 0.0);
+      };
+      for (size_t i = 0; i < qkv.size(); ++i) {
+        const size_t step = i / (3 * dim);
+        if (step < 1 || step >= static_cast<size_t>(3 + length)) {
+          EXPECT_EQ(got[i], 7) << i;
+          continue;
+        }
+        const float at = qkv[i], up = at + 1.0f / 256, down = at - 1.0f / 256;
+        qkv[i] = up;
+        const double above = loss();
+        qkv[i] = down;
+        const double below = loss();
+        qkv[i] = at;
+        EXPECT_NEAR(got[i], (above - below) / (double{up} - double{down}), 2e-5) << i;
+      }
+    }
+}
+
 TEST(SelfAttention, LargeLogitsNeitherOverflowNorVanish) {
   // One value a step: the query 300 gives the logits 90000 and 0, all weight on the first.
   const std::vector<float> qkv{300, 300, 5, 0, 0, -2};
@@ -131,13 +164,16 @@ TEST(SelfAttention, LargeLogitsNeitherOverflowNorVanish) {
 TEST(SelfAttention, RefusesWhatDoesNotFit) {
   const std::vector<float> qkv(2 * 12);
   std::vector<float> out(2 * 4);
-  const std::vector<int32_t> good{0, 2}, falling{0, 2, 1, 2}, shorter{0, 1};
+  const std::vector<int32_t> good{0, 2}, falling{0, 2, 1, 2}, longer{0, 3};
   EXPECT_NO_THROW(self_attention(qkv, good, 4, 2, out));
   EXPECT_THAT([&] { self_attention(qkv, good, 4, 3, out); },
               ThrowsMessage<ArgumentError>(HasSubstr("3 heads of 4 values")));
   EXPECT_THROW(self_attention(qkv, falling, 4, 2, out), ArgumentError);
-  EXPECT_THROW(self_attention(qkv, shorter, 4, 2, out), ArgumentError);
+  EXPECT_THROW(self_attention(qkv, longer, 4, 2, out), ArgumentError);
   EXPECT_THROW(self_attention(std::span(qkv).first(12), good, 4, 2, out), ArgumentError);
+  std::vector<float> gradient(qkv.size());
+  EXPECT_NO_THROW(self_attention_gradient(qkv, good, 4, 2, out, gradient));
+  EXPECT_THROW(self_attention_gradient(qkv, good, 4, 2, out, out), ArgumentError);
 }
 
 TEST(AddLayerNorm, MatchesAHandTable) {

@@ -66,6 +66,17 @@ TEST(PairProducts, AreInTheOrderOfTheFormat) {
   EXPECT_THROW(pair_products(fields, 5, 2, out, 10), ArgumentError);
 }
 
+TEST(PairProducts, GradientsAreTheOtherFieldsWeighted) {
+  // Rows (1,2), (1,2); (3,-1), (3,-1); (0,5), (0,10); gradients 1, 10, 100 and 2, 0, -1.
+  const std::vector<float> fields{1, 2, 1, 2, 3, -1, 3, -1, 0, 5, 0, 10};
+  const std::vector<float> d_out{1, 10, 100, 2, 0, -1};
+  std::vector<float> got(12, -1);
+  pair_products_gradient(fields, 3, 2, d_out, got);
+  EXPECT_THAT(got, ElementsAre(3, 49, 6, -2, 1, 502, 2, -6, 310, -80, -3, 1));
+  EXPECT_THROW(pair_products_gradient(fields, 3, 2, std::span(d_out).first(5), got), ArgumentError);
+  EXPECT_THROW(pair_products_gradient(fields, 3, 2, d_out, std::span(got).first(6)), ArgumentError);
+}
+
 TEST(PairProducts, OneFieldHasNone) {
   const std::vector<float> fields{1, 2};
   std::vector<float> out;

@@ -1,5 +1,6 @@
-// Forward of a bidirectional transformer over rows of different lengths, in fp32: what a user's
-// sequences pass through at retrieval. Rows stand one after the other, so nothing is padded.
+// A bidirectional transformer over rows of different lengths, in fp32: what a user's sequences pass
+// through at retrieval, and its attention's gradient. Rows stand one after the other, so nothing is
+// padded.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,17 @@ void add_layer_norm(std::span<float> x, std::span<const float> added, std::span<
                     std::span<const float> bias, float epsilon = 1e-5f);
 
 /// For each head h and each row of steps: out = softmax(Q K^T / sqrt(dim / heads)) V, every step
-/// seeing every step of its row. Row r is steps [offsets[r], offsets[r + 1]).
-/// Shapes: qkv [S, 3 dim] (query, key, value; heads side by side in each), offsets [R + 1],
-/// out [S, dim]. Throws ArgumentError if sizes do not fit. Runs on the calling thread.
-/// Source: Vaswani et al., NIPS 2017, eq. 1.
+/// seeing every step of its row. Row r is steps [offsets[r], offsets[r + 1]); steps of no row are
+/// left as they are. Shapes: qkv [S, 3 dim] (query, key, value; heads side by side in each),
+/// offsets [R + 1], out [S, dim]. Throws ArgumentError if sizes do not fit. Runs on the calling
+/// thread. Source: Vaswani et al., NIPS 2017, eq. 1.
 void self_attention(std::span<const float> qkv, std::span<const int32_t> offsets, int64_t dim,
                     int64_t heads, std::span<float> out);
+/// d_qkv of the rows' steps from the gradient d_out of their outputs; the weights are computed
+/// again. Shapes: qkv and d_qkv [S, 3 dim], d_out [S, dim].
+void self_attention_gradient(std::span<const float> qkv, std::span<const int32_t> offsets,
+                             int64_t dim, int64_t heads, std::span<const float> d_out,
+                             std::span<float> d_qkv);
 
 /// A post-norm layer: x = norm1(x + attention(x)); x = norm2(x + linear2(relu(linear1(x)))).
 /// Source: Vaswani et al., NIPS 2017, sec. 3.1.

@@ -4,9 +4,22 @@
 #include <vector>
 
 #include "retort/common/error.h"
+#include "retort/kernel/clones.h"
 #include "retort/kernel/dense.h"
 
 namespace retort {
+namespace {
+
+/// to_a += g b, to_b += g a.
+RETORT_CLONES void add_products(float g, const float* a, const float* b, int64_t dim, float* to_a,
+                                float* to_b) {
+  for (int64_t d = 0; d < dim; ++d) {
+    to_a[d] += g * b[d];
+    to_b[d] += g * a[d];
+  }
+}
+
+}  // namespace
 
 void multiply_rows(const RowTable& table, std::span<const int32_t> ids, std::span<float> out) {
   const int64_t dim = table.dim;
@@ -57,6 +70,26 @@ void pair_products(std::span<const float> fields, int64_t count, int64_t dim, st
     for (int64_t i = 0; i < count; ++i)
       for (int64_t j = i + 1; j < count; ++j) *to++ = dot(field(i, row), field(j, row), dim);
   }
+}
+
+void pair_products_gradient(std::span<const float> fields, int64_t count, int64_t dim,
+                            std::span<const float> d_out, std::span<float> d_fields) {
+  check(count > 0 && dim > 0 && std::ssize(fields) % (count * dim) == 0 &&
+            d_fields.size() == fields.size(),
+        "pair_products: {} values are not {} fields of {}, or not their {} gradients",
+        fields.size(), count, dim, d_fields.size());
+  const int64_t rows = std::ssize(fields) / (count * dim), pairs = count * (count - 1) / 2;
+  check(std::ssize(d_out) == rows * pairs, "pair_products: {} gradients for {} rows of {}",
+        d_out.size(), rows, pairs);
+  std::fill(d_fields.begin(), d_fields.end(), 0.0f);
+  const float* g = d_out.data();
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t j = i + 1; j < count; ++j) {
+        const int64_t a = (i * rows + row) * dim, b = (j * rows + row) * dim;
+        add_products(*g++, fields.data() + a, fields.data() + b, dim, d_fields.data() + a,
+                     d_fields.data() + b);
+      }
 }
 
 }  // namespace retort

@@ -23,5 +23,9 @@ void sum_steps(std::span<const float> steps, std::span<const int32_t> offsets, i
 /// Throws ArgumentError if sizes do not fit. Source: PNN, Qu et al., ICDM 2016 (inner product).
 void pair_products(std::span<const float> fields, int64_t count, int64_t dim, std::span<float> out,
                    int64_t out_stride);
+/// d_fields from the gradients d_out of the products.
+/// Shapes: fields and d_fields [F, R, dim], d_out [R, F (F - 1) / 2].
+void pair_products_gradient(std::span<const float> fields, int64_t count, int64_t dim,
+                            std::span<const float> d_out, std::span<float> d_fields);
 
 }  // namespace retort

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "retort/common/error.h"
+#include "retort/nn/attention.h"
 #include "retort/nn/embedding.h"
 #include "retort/nn/mixed_precision.h"
 
@@ -53,15 +54,10 @@ Mixture::Mixture(torch::nn::Module& root, std::string prefix, const std::vector<
 
 torch::Tensor Mixture::with_products(const std::vector<torch::Tensor>& fields) {
   std::vector<torch::Tensor> parts = fields;
-  const auto count = static_cast<int64_t>(products_.size());
-  if (count > 1) {
+  if (products_.size() > 1) {
     std::vector<torch::Tensor> projected;
     for (size_t i = 0; i < products_.size(); ++i) projected.push_back(products_[i](fields[i]));
-    const torch::Tensor stacked = torch::stack(projected, 1);  // [R, F, d]
-    const torch::Tensor all = torch::matmul(stacked, stacked.transpose(1, 2));
-    const torch::Tensor pairs =
-        torch::triu_indices(count, count, 1, all.options().dtype(torch::kLong));
-    parts.push_back(all.reshape({-1, count * count}).index_select(1, pairs[0] * count + pairs[1]));
+    parts.push_back(pair_products(projected));
   }
   return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
 }

@@ -5,29 +5,9 @@
 #include "retort/common/error.h"
 #include "retort/nn/init.h"
 #include "retort/nn/mixed_precision.h"
+#include "retort/nn/row_ops.h"
 
 namespace retort {
-
-StepLayout make_steps(const SparseTensor& column, int64_t length) {
-  StepLayout steps;
-  steps.rows = column.rows();
-  const torch::Tensor counts = column.offsets.diff();
-  const auto places = torch::arange(column.ids.size(0), counts.options());
-  steps.longest = steps.rows > 0 ? counts.max().item<int64_t>() : 0;
-  check(steps.longest <= length, "sequence: a row of {} steps, at most {} are known", steps.longest,
-        length);
-  steps.row = torch::repeat_interleave(torch::arange(steps.rows, counts.options()), counts);
-  steps.position = places - column.offsets.index_select(0, steps.row);
-  steps.padded = steps.row * steps.longest + steps.position;
-  const torch::Tensor column_of = torch::arange(steps.longest, counts.options()).unsqueeze(0);
-  const torch::Tensor within = column_of < counts.unsqueeze(1);
-  const torch::Tensor first = column.offsets.narrow(0, 0, steps.rows).unsqueeze(1);
-  // Behind a row's end stands its last step (of an empty row, the step before it).
-  const torch::Tensor at = torch::minimum(column_of, (counts - 1).unsqueeze(1)) + first;
-  steps.source = at.clamp_min(0).reshape(-1);
-  steps.padding = (within.logical_not().to(torch::kFloat32) * -1e9F);
-  return steps;
-}
 
 TransformerBlockImpl::TransformerBlockImpl(int64_t dim, int64_t heads, int64_t hidden)
     : heads_(heads), plans_(4) {
@@ -53,24 +33,11 @@ torch::Tensor TransformerBlockImpl::dense(size_t which, const torch::Tensor& x,
   return dense_layer(MixedPrecision::active() ? to_padded_bf16(x) : x, layer);
 }
 
-torch::Tensor TransformerBlockImpl::attend(const torch::Tensor& steps, const StepLayout& layout) {
-  const int64_t dim = steps.size(1), each = dim / heads_;
-  const torch::Tensor projected = dense(0, steps, in_weight_, in_bias_, false);
-  // [3, G, heads, L, each]
-  const torch::Tensor parts = expand_rows(projected, layout.source)
-                                  .view({layout.rows, layout.longest, 3, heads_, each})
-                                  .permute({2, 0, 3, 1, 4});
-  const torch::Tensor query = parts[0] / std::sqrt(static_cast<double>(each));
-  const torch::Tensor scores = torch::matmul(query, parts[1].transpose(-2, -1)) +
-                               layout.padding.view({layout.rows, 1, 1, layout.longest});
-  const torch::Tensor mixed = torch::matmul(torch::softmax(scores, -1), parts[2])
-                                  .permute({0, 2, 1, 3})
-                                  .reshape({layout.rows * layout.longest, dim});
-  return dense(1, expand_rows(mixed, layout.padded), out_->weight, out_->bias, false);
-}
-
 torch::Tensor TransformerBlockImpl::forward(const torch::Tensor& steps, const StepLayout& layout) {
-  const torch::Tensor x = norm1_(steps + attend(steps, layout));
+  const torch::Tensor qkv = dense(0, steps, in_weight_, in_bias_, false);
+  const torch::Tensor seen =
+      dense(1, self_attention(qkv, layout, heads_), out_->weight, out_->bias, false);
+  const torch::Tensor x = norm1_(steps + seen);
   const torch::Tensor hidden = dense(2, x, linear1_->weight, linear1_->bias, true);
   return norm2_(x + dense(3, hidden, linear2_->weight, linear2_->bias, false));
 }
@@ -136,13 +103,11 @@ torch::Tensor SequencePoolImpl::forward(const SideTensors& side) {
   const SparseTensor& first = column(side, 0);
   torch::Tensor steps = multiply(side);
   if (steps.size(0) == 0) return torch::zeros({side.rows, spec.dim()}, steps.options());
-  StepLayout layout = make_steps(first, spec.length);
+  const StepLayout layout = make_steps(first, spec.length);
   if (!blocks_.empty()) steps = steps + expand_rows(positions_, layout.position);
   const int64_t count = steps.size(0), spare = spare_rows(count, 1024);
-  if (!blocks_.empty() && MixedPrecision::active()) {
+  if (!blocks_.empty() && MixedPrecision::active())
     steps = torch::constant_pad_nd(steps, {0, 0, 0, spare});
-    layout.padded = torch::constant_pad_nd(layout.padded, {0, spare});
-  }
   for (TransformerBlock& block : blocks_) steps = block->forward(steps, layout);
   return sum_rows(steps.narrow(0, 0, count), layout.row, side.rows);
 }

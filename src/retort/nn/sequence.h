@@ -9,23 +9,11 @@
 
 #include "retort/bundle/model_spec.h"
 #include "retort/common/rng.h"
+#include "retort/nn/attention.h"
 #include "retort/nn/dense_layer.h"
 #include "retort/nn/input.h"
 
 namespace retort {
-
-/// Which steps belong to which row, and where they stand in it. Steps of all rows lie one after
-/// another, [S]; padded, they are [G, L] with L the longest row.
-struct StepLayout {
-  int64_t rows = 0, longest = 0;
-  torch::Tensor row;       // [S] int64, ascending
-  torch::Tensor position;  // [S] int64, place in the row
-  torch::Tensor padded;    // [S] int64, row * longest + position
-  torch::Tensor source;    // [G * L] int64, the step at a place, some other step behind a row's end
-  torch::Tensor padding;   // [G, L] fp32: 0 at steps, -1e9 behind a row's end
-};
-/// Throws ArgumentError if a row has more than `length` steps.
-StepLayout make_steps(const SparseTensor& column, int64_t length);
 
 /// Post-norm transformer layer: self-attention over a row's own steps, then two dense layers.
 /// Source: Vaswani et al. 2017, sec. 3.1; names as torch.nn.TransformerEncoderLayer.
@@ -38,7 +26,6 @@ struct TransformerBlockImpl : torch::nn::Module {
   void scale_output(double factor);
 
  private:
-  torch::Tensor attend(const torch::Tensor& steps, const StepLayout& layout);
   /// A dense layer of the block, in bf16 where MixedPrecision is active.
   torch::Tensor dense(size_t which, const torch::Tensor& x, const torch::Tensor& weight,
                       const torch::Tensor& bias, bool relu);

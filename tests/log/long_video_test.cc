@@ -117,9 +117,12 @@ TEST_F(LongVideo, ADatasetARowOfTheService) {
     for (const int32_t item : data->impressions().item) ASSERT_TRUE(data->is_candidate(item));
     EXPECT_EQ(data->stream("watched_tv").item.size(), count("playbacks", "type = 'tv'"));
     EXPECT_EQ(data->stream("watched_movies").item.size(), count("playbacks", "type = 'movie'"));
-    EXPECT_EQ(data->stream("likes").item.size(), count("reactions", "kind = 'like'"));
+    EXPECT_EQ(data->stream("likes_tv").item.size(),
+              count("reactions", "kind = 'like' AND type = 'tv'"));
+    EXPECT_EQ(data->stream("saves_movies").item.size(),
+              count("reactions", "kind = 'save' AND type = 'movie'"));
     EXPECT_EQ(data->stream("shown").item.size(), count("impressions", "true"));
-    EXPECT_TRUE(data->stream("likes").seconds.empty());
+    EXPECT_TRUE(data->stream("likes_tv").seconds.empty());
     EXPECT_EQ(result.streams.at("shown").kept, result.streams.at("shown").rows_read);
     EXPECT_EQ(result.split.at("test_from"), kStart + (kDays - 1) * kDay);
     EXPECT_EQ(result.split.at("valid_from"), kStart + (kDays - 2) * kDay);

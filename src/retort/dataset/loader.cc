@@ -140,12 +140,24 @@ struct Loader::State {
   void load_clicks(int64_t epoch, int64_t index, Batch& batch) const;
   void load_requests(int64_t epoch, int64_t index, Batch& batch) const;
 
-  /// The user rows of a batch, and the positions that id dropout draws by.
+  /// The user rows of a batch, the positions that id dropout draws by, and what is made of both.
   struct Moments {
-    std::vector<UserMoment> groups;
+    std::vector<UserMoment> groups, pair_users;
+    std::vector<ItemMoment> items;
     std::vector<uint64_t> group_positions, item_positions;
   };
-  void assemble(const Moments& moments, int64_t epoch, Batch& batch) const;
+  void assemble(Moments& moments, int64_t epoch, Batch& batch) const;
+
+  /// Cleared ones of this thread, whose memory serves batch after batch.
+  static Moments& fresh_moments() {
+    thread_local Moments moments;
+    moments.groups.clear();
+    moments.pair_users.clear();
+    moments.items.clear();
+    moments.group_positions.clear();
+    moments.item_positions.clear();
+    return moments;
+  }
   std::optional<Permutation> shuffle(int64_t epoch) const {
     if (!options.training) return std::nullopt;
     const int64_t size = requests ? requests->requests() : count;
@@ -165,12 +177,10 @@ struct Loader::State {
   int64_t per_batch = 0;                   // positives a batch
 };
 
-void Loader::State::assemble(const Moments& moments, int64_t epoch, Batch& batch) const {
-  std::vector<UserMoment> pair_users;
-  std::vector<ItemMoment> items;
+void Loader::State::assemble(Moments& moments, int64_t epoch, Batch& batch) const {
   for (size_t r = 0; r < batch.item.size(); ++r) {
-    items.push_back({batch.item[r], batch.time[r]});
-    pair_users.push_back(moments.groups[static_cast<size_t>(batch.user_of_row[r])]);
+    moments.items.push_back({batch.item[r], batch.time[r]});
+    moments.pair_users.push_back(moments.groups[static_cast<size_t>(batch.user_of_row[r])]);
   }
   std::optional<Assembler::Dropout> of_users, of_items;
   if (options.training) {
@@ -179,14 +189,14 @@ void Loader::State::assemble(const Moments& moments, int64_t epoch, Batch& batch
     of_items = Assembler::Dropout{rng, moments.item_positions};
   }
   assembler.users(moments.groups, batch.users, of_users);
-  assembler.items(items, batch.items, of_items);
-  assembler.pairs(pair_users, items, batch.pairs);
+  assembler.items(moments.items, batch.items, of_items);
+  assembler.pairs(moments.pair_users, moments.items, batch.pairs);
 }
 
 void Loader::State::load_clicks(int64_t epoch, int64_t index, Batch& batch) const {
   const auto permutation = shuffle(epoch);
   const Rng rng = options.training ? negatives.fork(static_cast<uint64_t>(epoch)) : negatives;
-  Moments moments;
+  Moments& moments = fresh_moments();
   const int64_t begin = index * per_batch;
   const int64_t positives = std::min(count - begin, per_batch);
   const int64_t end = begin + positives * (options.part + 1) / options.parts;
@@ -221,7 +231,7 @@ void Loader::State::load_requests(int64_t epoch, int64_t index, Batch& batch) co
   const Impressions& shown = dataset.impressions();
   const auto permutation = shuffle(epoch);
   const RequestOrder::Packed packed = requests->packed(epoch, index, permutation);
-  Moments moments;
+  Moments& moments = fresh_moments();
   const int64_t count_here = packed.end - packed.begin;
   const int64_t end = packed.begin + count_here * (options.part + 1) / options.parts;
   for (int64_t place = packed.begin + count_here * options.part / options.parts; place < end;

@@ -1,6 +1,7 @@
 #include "retort/common/progress.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -15,7 +16,7 @@ namespace {
 
 bool g_enabled = true;
 bool g_bar_on_line = false;
-volatile std::sig_atomic_t g_interrupted = 0;
+std::atomic<bool> g_interrupted = false;  // lock-free, so that a handler may set it
 
 bool on_terminal() {
   static const bool terminal = ::isatty(STDERR_FILENO) == 1;
@@ -23,11 +24,10 @@ bool on_terminal() {
 }
 
 void on_signal(int signal) {
-  if (g_interrupted != 0) {
+  if (g_interrupted.exchange(true)) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
-  g_interrupted = 1;
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ void catch_interrupts() {
   std::signal(SIGTERM, on_signal);
 }
 
-bool interrupted() { return g_interrupted != 0; }
+bool interrupted() { return g_interrupted; }
 
 void check_interrupt(const char* what) {
   if (interrupted()) fail<Interrupted>("{}: interrupted", what);

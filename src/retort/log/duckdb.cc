@@ -1,7 +1,9 @@
 #include "retort/log/duckdb.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include <duckdb.h>
@@ -115,9 +117,33 @@ std::pair<Vector, duckdb_list_entry> list_of(const Vector& column, int64_t row) 
   return {Vector(duckdb_list_vector_get_child(column.vector)), column.at<duckdb_list_entry>(row)};
 }
 
+/// Passes Ctrl-C on to a connection, whose query may be deep in a sort when it comes. The flag is
+/// set again and again because DuckDB clears it when a query begins.
+class InterruptWatch {
+ public:
+  explicit InterruptWatch(duckdb_connection connection)
+      : thread_([connection](const std::stop_token& stop) {
+          std::mutex mutex;
+          std::condition_variable_any wake;
+          std::unique_lock lock(mutex);
+          while (!wake.wait_for(lock, stop, std::chrono::milliseconds(50),
+                                [&stop] { return stop.stop_requested(); }))
+            if (interrupted()) duckdb_interrupt(connection);
+        }) {}
+
+ private:
+  std::jthread thread_;
+};
+
 std::string message_of(std::string_view what, const char* error) {
   const std::string text = error == nullptr ? "unknown error of DuckDB" : error;
   return what.empty() ? text : fmt::format("{}: {}", what, text);
+}
+
+/// A query that ended in an error did so because of Ctrl-C, or of what it was asked.
+[[noreturn]] void fail_query(std::string_view what, const char* error) {
+  check_interrupt("ingest");
+  throw DataError(message_of(what, error));
 }
 
 }  // namespace
@@ -190,7 +216,9 @@ std::vector<std::string> ResultChunk::texts(int column, int64_t row) const {
 struct DuckDb::State {
   duckdb_database database = nullptr;
   duckdb_connection connection = nullptr;
+  std::optional<InterruptWatch> watch;
   ~State() {
+    watch.reset();
     duckdb_disconnect(&connection);
     duckdb_close(&database);
   }
@@ -198,7 +226,7 @@ struct DuckDb::State {
   void prepare(Statements& statements, idx_t index, Prepared& prepared, std::string_view what) {
     if (duckdb_prepare_extracted_statement(connection, statements.handle, index,
                                            &prepared.handle) == DuckDBError)
-      throw DataError(message_of(what, duckdb_prepare_error(prepared.handle)));
+      fail_query(what, duckdb_prepare_error(prepared.handle));
   }
   idx_t extract(const std::string& sql, Statements& statements, std::string_view what) {
     const idx_t count = duckdb_extract_statements(connection, sql.c_str(), &statements.handle);
@@ -211,10 +239,9 @@ struct DuckDb::State {
   void finish(Pending& pending, std::string_view what, Progress* progress) {
     for (int64_t round = 0;; ++round) {
       const duckdb_pending_state state = duckdb_pending_execute_task(pending.handle);
-      if (state == DUCKDB_PENDING_ERROR)
-        throw DataError(message_of(what, duckdb_pending_error(pending.handle)));
+      if (state == DUCKDB_PENDING_ERROR) fail_query(what, duckdb_pending_error(pending.handle));
       if (duckdb_pending_execution_is_finished(state)) return;
-      if (interrupted()) {
+      if (interrupted()) {  // before other threads' tasks are waited for
         duckdb_interrupt(connection);
         check_interrupt("ingest");
       }
@@ -250,6 +277,7 @@ DuckDb::DuckDb(DuckDbOptions options) : state_(std::make_unique<State>()) {
   }
   if (duckdb_connect(state_->database, &state_->connection) == DuckDBError)
     fail<IoError>("{}: DuckDB refuses a connection", path);
+  state_->watch.emplace(state_->connection);
   try {
     run("SET memory_limit = " + sql_string(options.memory_limit));
   } catch (const DataError& wrong) {
@@ -270,11 +298,11 @@ void DuckDb::run(const std::string& sql, std::string_view what, Progress* progre
     state_->prepare(statements, i, prepared, what);
     Pending pending;
     if (duckdb_pending_prepared(prepared.handle, &pending.handle) == DuckDBError)
-      throw DataError(message_of(what, duckdb_pending_error(pending.handle)));
+      fail_query(what, duckdb_pending_error(pending.handle));
     state_->finish(pending, what, progress);
     Result result;
     if (duckdb_execute_pending(pending.handle, &result.handle) == DuckDBError)
-      throw DataError(message_of(what, duckdb_result_error(&result.handle)));
+      fail_query(what, duckdb_result_error(&result.handle));
   }
 }
 
@@ -286,7 +314,7 @@ void DuckDb::query(const std::string& sql, const std::function<void(const Result
   state_->prepare(statements, 0, prepared, what);
   Result result;
   if (duckdb_execute_prepared_streaming(prepared.handle, &result.handle) == DuckDBError)
-    throw DataError(message_of(what, duckdb_result_error(&result.handle)));
+    fail_query(what, duckdb_result_error(&result.handle));
   while (true) {
     check_interrupt("ingest");
     Chunk chunk;
@@ -300,7 +328,7 @@ void DuckDb::query(const std::string& sql, const std::function<void(const Result
     if (view.rows > 0) each(ResultChunk(&view));
   }
   if (const char* error = duckdb_result_error(&result.handle); error != nullptr && *error != '\0')
-    throw DataError(message_of(what, error));
+    fail_query(what, error);
 }
 
 std::optional<int64_t> DuckDb::query_integer(const std::string& sql) {

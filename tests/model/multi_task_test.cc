@@ -89,7 +89,7 @@ Schema schema_with_counts() {
 }
 const DenseWidths kWidths{.user = 1, .item = 0, .pair = 1};
 
-const Json kStudent = Json::parse(R"({"kind": "multi_task", "embedding": 4,
+const Json kTaskStudent = Json::parse(R"({"kind": "multi_task", "embedding": 4,
   "attribute_embedding": 3, "sequences": ["history"], "layers": 1, "heads": 2, "hidden": 6,
   "product_dim": 3, "experts": 2, "expert_layers": [8, 6], "head_layers": [5, 4],
   "embedding_deviation": 0.3})");
@@ -115,14 +115,14 @@ TensorBatch small_batch() {
   return to_tensors(batch, kWidths, torch::kCPU);
 }
 
-std::set<std::string> names_of(torch::nn::Module& module) {
+std::set<std::string> parameter_names(torch::nn::Module& module) {
   std::set<std::string> names;
   for (const auto& [name, tensor] : named_weights(module)) names.insert(name);
   return names;
 }
 
 TEST(MultiTask, HasOneTableOfItemsForHistoryAndTarget) {
-  const auto model = make_candidate_model(schema_with_counts(), kStudent, Rng(1, "test"));
+  const auto model = make_candidate_model(schema_with_counts(), kTaskStudent, Rng(1, "test"));
   const ModelSpec& spec = model->spec();
   ASSERT_EQ(spec.user.sequences.size(), 1U);
   EXPECT_EQ(spec.user.sequences[0].fields[0].table, spec.item.input.fields[0].table);
@@ -130,7 +130,7 @@ TEST(MultiTask, HasOneTableOfItemsForHistoryAndTarget) {
   EXPECT_EQ(spec.user.sequences[0].length, 4);
   EXPECT_EQ(spec.user.input.fields.size(), 1U);
   EXPECT_EQ(spec.user.input.fields[0].dim, 3);
-  const std::set<std::string> names = names_of(*model);
+  const std::set<std::string> names = parameter_names(*model);
   for (const char* name :
        {"item_id.weight", "user.history.count.weight", "user.expert1.layer1.bias",
         "user.history.transformer.block0.norm2.weight", "user.head_dwm.layer1.bias",
@@ -139,7 +139,7 @@ TEST(MultiTask, HasOneTableOfItemsForHistoryAndTarget) {
 }
 
 TEST(MultiTask, ScoresMixTheTasksByTheFusionWeight) {
-  const auto model = make_candidate_model(schema_with_counts(), kStudent, Rng(1, "test"));
+  const auto model = make_candidate_model(schema_with_counts(), kTaskStudent, Rng(1, "test"));
   const TensorBatch batch = small_batch();
   const torch::NoGradGuard no_grad;
   const auto tasks = model->encode_user_tasks(batch.users);
@@ -152,7 +152,7 @@ TEST(MultiTask, ScoresMixTheTasksByTheFusionWeight) {
 }
 
 TEST(MultiTask, IsRebuiltFromItsSpecAndWeights) {
-  const auto model = make_candidate_model(schema_with_counts(), kStudent, Rng(1, "test"));
+  const auto model = make_candidate_model(schema_with_counts(), kTaskStudent, Rng(1, "test"));
   const auto again = make_candidate_model(model_spec_from_json(to_json(model->spec())));
   load_weights(*again, named_weights(*model));
   const TensorBatch batch = small_batch();
@@ -162,7 +162,7 @@ TEST(MultiTask, IsRebuiltFromItsSpecAndWeights) {
 
 TEST(MultiTask, NamesWhatDoesNotFit) {
   const auto with = [](const char* key, const Json& value) {
-    Json table = kStudent;
+    Json table = kTaskStudent;
     table[key] = value;
     return [table] { make_candidate_model(schema_with_counts(), table, Rng()); };
   };
@@ -177,7 +177,7 @@ TEST(MultiTask, NamesWhatDoesNotFit) {
 class AlignedModels : public testing::TestWithParam<const char*> {
  protected:
   AlignedModels()
-      : student(make_candidate_model(schema, kStudent, Rng(1, "init.student"))),
+      : student(make_candidate_model(schema, kTaskStudent, Rng(1, "init.student"))),
         teacher(make_ranking_model(schema, teacher_table(GetParam()), Rng(1, "init.teacher"),
                                    student.get())) {}
   const Schema schema = schema_with_counts();
@@ -187,7 +187,7 @@ class AlignedModels : public testing::TestWithParam<const char*> {
 
 TEST_P(AlignedModels, ShareWhatTheRecipeSays) {
   const std::string sharing = GetParam();
-  const std::set<std::string> names = names_of(*teacher);
+  const std::set<std::string> names = parameter_names(*teacher);
   EXPECT_EQ(names.contains("teacher.item_id.weight"), sharing == "none");
   EXPECT_EQ(names.contains("teacher.user.history.transformer.positions"), sharing != "bottom");
   EXPECT_TRUE(names.contains("teacher.head_dwm.layer1.weight"));
@@ -233,7 +233,7 @@ INSTANTIATE_TEST_SUITE_P(Sharing, AlignedModels, testing::Values("none", "embedd
 
 TEST(Aligned, ComputesASharedBottomOnceABatch) {
   const Schema schema = schema_with_counts();
-  const auto student = make_candidate_model(schema, kStudent, Rng(1, "test"));
+  const auto student = make_candidate_model(schema, kTaskStudent, Rng(1, "test"));
   const auto teacher =
       make_ranking_model(schema, teacher_table("bottom"), Rng(1, "test"), student.get());
   const TensorBatch batch = small_batch();

@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-const Json kSmall =
+const Json kSmallTeacher =
     Json::parse(R"({"embedding": 3, "experts": 2, "expert_layers": [5, 4], "tower_layers": [3]})");
 
 /// A number, a list or a list of lists of the golden file as a tensor.
@@ -62,7 +62,7 @@ std::map<std::string, torch::Tensor> gradients_of(torch::nn::Module& model) {
 
 TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
   const Json golden = Json::parse(read_file(RETORT_TESTS "/model/golden/mmoe.json"));
-  Mmoe model(small_schema(), TeacherOptions::read(kSmall));
+  Mmoe model(small_schema(), TeacherOptions::read(kSmallTeacher));
   model.to(torch::kFloat64);
   std::map<std::string, torch::Tensor> weights;
   for (const auto& [name, values] : golden["weights"].items()) weights[name] = tensor_of(values);
@@ -88,7 +88,7 @@ TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
 }
 
 TEST(Mmoe, ReadIsNeverLikelierThanClickOrReadGivenClick) {
-  auto model = make_ranking_model(small_schema(), kSmall, Rng(1, "init"));
+  auto model = make_ranking_model(small_schema(), kSmallTeacher, Rng(1, "init"));
   const TaskLogits logits = model->score(small_batch());
   EXPECT_EQ(logits.read.sizes(), (std::vector<int64_t>{6}));
   EXPECT_TRUE(
@@ -96,7 +96,7 @@ TEST(Mmoe, ReadIsNeverLikelierThanClickOrReadGivenClick) {
 }
 
 TEST(Mmoe, EveryNameBeginsWithTeacherAndGatesHaveNoBias) {
-  auto model = make_ranking_model(small_schema(), kSmall, Rng(1, "init"));
+  auto model = make_ranking_model(small_schema(), kSmallTeacher, Rng(1, "init"));
   const auto weights = named_weights(*model);
   for (const auto& [name, tensor] : weights) EXPECT_TRUE(name.starts_with("teacher.")) << name;
   EXPECT_TRUE(weights.contains("teacher.gate_click.weight"));
@@ -119,7 +119,7 @@ TEST(Single, HasOneHeadAndPaperSizesByDefault) {
 
 TEST(Teachers, OverfitOneBatch) {
   for (const char* kind : {"mmoe", "single"}) {
-    Json table = kSmall;
+    Json table = kSmallTeacher;
     table["kind"] = kind;
     auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
     OptimizerOptions options;
@@ -141,7 +141,7 @@ TEST(Teachers, OverfitOneBatch) {
 
 TEST(Teachers, AreSavedAndLoadedWithEqualScores) {
   for (const char* kind : {"mmoe", "single"}) {
-    Json table = kSmall;
+    Json table = kSmallTeacher;
     table["kind"] = kind;
     auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
     auto other = make_ranking_model(small_schema(), table, Rng(2, "init"));

@@ -25,10 +25,10 @@ Reference reference(const torch::Tensor& weight, const SparseTensor& column, Poo
   return {out.detach(), leaf.grad()};
 }
 
-class Pool : public testing::TestWithParam<std::tuple<std::vector<std::vector<int64_t>>, Pooling>> {
-};
+class PooledRows
+    : public testing::TestWithParam<std::tuple<std::vector<std::vector<int64_t>>, Pooling>> {};
 
-TEST_P(Pool, EqualsEmbeddingBagInValuesAndGradients) {
+TEST_P(PooledRows, EqualsEmbeddingBagInValuesAndGradients) {
   const auto& [lists, pooling] = GetParam();
   torch::manual_seed(3);
   const int64_t rows = 7, dim = 5;
@@ -55,7 +55,7 @@ TEST_P(Pool, EqualsEmbeddingBagInValuesAndGradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Shapes, Pool,
+    Shapes, PooledRows,
     testing::Combine(testing::Values(std::vector<std::vector<int64_t>>{{0}, {6}, {0}, {3}},
                                      std::vector<std::vector<int64_t>>{{2}},
                                      std::vector<std::vector<int64_t>>{{}, {1, 1, 6}, {}, {2}, {}},

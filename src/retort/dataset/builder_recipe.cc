@@ -80,6 +80,9 @@ Protocol read_protocol(const Json& recipe, std::string& candidates) {
   Fields evaluate(recipe, "evaluate");
   evaluate.read_duration("alive", protocol.alive_window);
   evaluate.read_duration("refresh", protocol.refresh);
+  evaluate.read_choice("alive_by", protocol.alive_by, {"clicks", "impressions"});
+  evaluate.read_choice("lists", protocol.lists, {"event", "user"});
+  evaluate.read("long_term", protocol.long_term);
   evaluate.read("exclude_seen", protocol.exclude_seen);
   evaluate.read("exclude_streams", protocol.exclude_streams);
   evaluate.read("candidates", candidates);
@@ -90,6 +93,8 @@ Protocol read_protocol(const Json& recipe, std::string& candidates) {
   require(protocol.exclude_streams.empty() || protocol.exclude_seen,
           evaluate.name("exclude_streams"), "goes with exclude_seen = true");
   return protocol;
+  require(protocol.alive_by == "clicks" || protocol.alive_window > 0, evaluate.name("alive_by"),
+          "goes with alive, the window");
 }
 
 const StreamSource* find_stream(const DataRecipe& recipe, const std::string& name) {

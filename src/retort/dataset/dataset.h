@@ -30,13 +30,18 @@ struct Protocol {
   int64_t window = 0;                 // microseconds; 0 = all training clicks
   double uniform_share = 0;           // sampler "mixed": share drawn uniformly
   int64_t alive_window = 0;           // catalogue = clicked within it before t; 0 = all items
-  int64_t refresh = 300'000'000;      // as-of item features are recomputed this often, us
-  bool exclude_seen = false;          // items the user clicked before t are no candidates
+  std::string alive_by = "clicks";    // clicks | impressions: what makes an item alive
+  /// event: a list of recommendations for each judged event. user: one list a user, at the moment
+  /// of his first judged event, in which all items of his events are relevant.
+  std::string lists = "event";
+  int64_t refresh = 300'000'000;  // as-of item features are recomputed this often, us
+  bool exclude_seen = false;      // items the user clicked before t are no candidates
   /// With exclude_seen: nor are items with an event of these streams before t, except the judged
   /// event's own item.
   std::vector<std::string> exclude_streams{};
   std::vector<int32_t> recall_at{20, 100};
-  uint64_t seed = 1;  // of the frozen negatives of valid and test
+  bool long_term = false;  // seconds are what a click led to: wrecall@K and nktd@N are judged
+  uint64_t seed = 1;       // of the frozen negatives of valid and test
 };
 Json to_json(const Protocol& protocol);
 /// Absent keys keep their defaults. Throws DataError naming the key that is wrong or unknown.

@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
+constexpr int64_t kUpdateGrain = 1 << 14;  // elements worth a thread
 
 AdamFactors factors_of(const AdamStep& step) {
   const auto narrow = [](double value) { return static_cast<float>(value); };
@@ -28,7 +28,7 @@ AdamFactors factors_of(const AdamStep& step) {
           .scale = narrow(step.scale)};
 }
 
-bool fused(const torch::Tensor& value) {
+bool updates_fused(const torch::Tensor& value) {
   return value.is_cpu() && value.is_contiguous() && value.scalar_type() == torch::kFloat32;
 }
 
@@ -41,14 +41,14 @@ void prefetch_row(const float* row, int64_t dim) {
 
 void adam_update(const torch::Tensor& value, const torch::Tensor& grad, const torch::Tensor& m,
                  const torch::Tensor& v, const AdamStep& step) {
-  if (!fused(value)) return adam_update_by_ops(value, grad, m, v, step);
+  if (!updates_fused(value)) return adam_update_by_ops(value, grad, m, v, step);
   check(grad.sizes() == value.sizes(), "adam: {} gradients for {} values", grad.numel(),
         value.numel());
   const torch::Tensor from = grad.contiguous();
   const AdamFactors factors = factors_of(step);
   float *to = value.data_ptr<float>(), *mp = m.data_ptr<float>(), *vp = v.data_ptr<float>();
   const auto* g = from.data_ptr<float>();
-  at::parallel_for(0, value.numel(), kGrain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, value.numel(), kUpdateGrain, [&](int64_t begin, int64_t end) {
     adam_run(to + begin, g + begin, mp + begin, vp + begin, end - begin, factors);
   });
 }
@@ -68,8 +68,8 @@ namespace {
 /// step(row of the gradients, row of the table, its values) on fp32 values of each touched row;
 /// bf16 tables are widened before and rounded at random after. `ahead` prefetches a row's state.
 template <class Ahead, class Step>
-void for_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t seed,
-              const Ahead& ahead, const Step& step) {
+void update_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t seed,
+                 const Ahead& ahead, const Step& step) {
   const int64_t dim = value.size(1), count = rows.ids.size(0);
   check(rows.unique && rows.grads.dim() == 2 && rows.grads.size(1) == dim,
         "optimizer: merged gradients of {} values a row are expected", dim);
@@ -77,28 +77,29 @@ void for_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t see
   const bool wide = value.scalar_type() == torch::kFloat32;
   float* floats = wide ? value.data_ptr<float>() : nullptr;
   Bf16* narrow = wide ? nullptr : bits(value);
-  at::parallel_for(0, count, std::max<int64_t>(1, kGrain / dim), [&](int64_t begin, int64_t end) {
-    constexpr int64_t kAhead = 6;
-    std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));
-    for (int64_t i = begin; i < end; ++i) {
-      if (i + kAhead < end) {
-        const int64_t next = ids[i + kAhead];
-        if (wide)
-          prefetch_row(floats + next * dim, dim);
-        else
-          __builtin_prefetch(narrow + next * dim, 1);
-        ahead(next);
-      }
-      if (wide) {
-        step(i, ids[i], floats + ids[i] * dim);
-        continue;
-      }
-      Bf16* at = narrow + ids[i] * dim;
-      to_float(at, dim, row.data());
-      step(i, ids[i], row.data());
-      round_stochastic(row.data(), dim, seed ^ (static_cast<uint64_t>(ids[i]) << 20), at);
-    }
-  });
+  at::parallel_for(
+      0, count, std::max<int64_t>(1, kUpdateGrain / dim), [&](int64_t begin, int64_t end) {
+        constexpr int64_t kAhead = 6;
+        std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));
+        for (int64_t i = begin; i < end; ++i) {
+          if (i + kAhead < end) {
+            const int64_t next = ids[i + kAhead];
+            if (wide)
+              prefetch_row(floats + next * dim, dim);
+            else
+              __builtin_prefetch(narrow + next * dim, 1);
+            ahead(next);
+          }
+          if (wide) {
+            step(i, ids[i], floats + ids[i] * dim);
+            continue;
+          }
+          Bf16* at = narrow + ids[i] * dim;
+          to_float(at, dim, row.data());
+          step(i, ids[i], row.data());
+          round_stochastic(row.data(), dim, seed ^ (static_cast<uint64_t>(ids[i]) << 20), at);
+        }
+      });
 }
 
 bool row_fused(const torch::Tensor& value) {
@@ -119,7 +120,7 @@ void adam_update_rows(const torch::Tensor& value, const RowGradients& rows, cons
   const AdamFactors factors = factors_of(step);
   float *mp = m.data_ptr<float>(), *vp = v.data_ptr<float>();
   const auto* g = from.data_ptr<float>();
-  for_rows(
+  update_rows(
       value, rows, rounding_seed(step),
       [&](int64_t row) {
         prefetch_row(mp + row * dim, dim);
@@ -140,7 +141,7 @@ void adagrad_update_rows(const torch::Tensor& value, const RowGradients& rows,
   const auto rate = static_cast<float>(step.learning_rate),
              keep = static_cast<float>(1 - step.learning_rate * step.decay),
              epsilon = static_cast<float>(step.epsilon);
-  for_rows(
+  update_rows(
       value, rows, rounding_seed(step), [&](int64_t row) { __builtin_prefetch(sum + row, 1); },
       [&](int64_t i, int64_t row, float* values) {
         adagrad_row(values, g + i * dim, dim, rate, keep, epsilon, sum[row]);

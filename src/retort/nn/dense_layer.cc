@@ -14,7 +14,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-bool fused(const torch::Tensor& x) { return x.is_cpu() && x.scalar_type() == torch::kBFloat16; }
+bool runs_fused(const torch::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == torch::kBFloat16;
+}
 
 torch::Tensor empty_bf16(int64_t rows, int64_t cols) {
   return torch::empty({rows, cols}, torch::kBFloat16);
@@ -184,7 +186,7 @@ torch::Tensor to_padded_bf16(const torch::Tensor& x) {
 }
 
 torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer) {
-  if (!fused(x.own)) return dense_layer_by_ops(x, layer);
+  if (!runs_fused(x.own)) return dense_layer_by_ops(x, layer);
   check(layer.plans != nullptr, "dense layer: bf16 needs plans");
   const auto maybe = [](const torch::Tensor& tensor) {
     return tensor.defined() ? c10::make_optional(tensor) : c10::nullopt;
@@ -214,7 +216,7 @@ torch::Tensor dense_layer_by_ops(const GroupedRows& x, const DenseLayer& layer) 
 }
 
 torch::Tensor gated_mixture(const torch::Tensor& gate, const std::vector<torch::Tensor>& parts) {
-  if (!fused(parts.at(0))) return gated_mixture_by_ops(gate, parts);
+  if (!runs_fused(parts.at(0))) return gated_mixture_by_ops(gate, parts);
   return FusedMixture::apply(gate.contiguous(), at::TensorList(parts));
 }
 

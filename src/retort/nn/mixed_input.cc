@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kGrain = 256;  // rows worth a thread
+constexpr int64_t kRowGrain = 256;  // rows worth a thread
 
 struct FieldsHolder : torch::CustomClassHolder {
   std::vector<MixedField> fields;
@@ -27,7 +27,7 @@ void gather_field(const MixedField& field, const T* weight, Bf16* x, int64_t row
   const int64_t* ids = field.column.ids.data_ptr<int64_t>();
   const int64_t* offsets = field.column.single ? nullptr : field.column.offsets.data_ptr<int64_t>();
   const bool mean = field.pooling == Pooling::kMean;
-  at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
     constexpr int64_t kAhead = 8;
     for (int64_t row = begin; row < end; ++row) {
       const int64_t first = offsets != nullptr ? offsets[row] : row;

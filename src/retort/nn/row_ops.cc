@@ -10,9 +10,11 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kGrain = 1 << 15;  // elements worth a thread
+constexpr int64_t kElementGrain = 1 << 15;  // elements worth a thread
 
-int64_t grain_rows(int64_t dim) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, dim)); }
+int64_t grain_rows(int64_t dim) {
+  return std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, dim));
+}
 
 template <class T>
 void add_row(T* out, const T* row, T scale, int64_t dim) {

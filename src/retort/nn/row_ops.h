@@ -7,11 +7,11 @@
 
 #include <torch/torch.h>
 
+#include "retort/kernel/pool.h"
 #include "retort/nn/tensor_batch.h"
 
 namespace retort {
 
-enum class Pooling { kMean, kSum };
 /// "mean" or "sum"; throws ConfigError otherwise.
 Pooling parse_pooling(std::string_view name);
 

@@ -272,6 +272,37 @@ TEST_F(Features, DropoutHitsItsShareByPositionOnly) {
   EXPECT_THROW(assembler.items(last, tail, Assembler::Dropout{rng, positions}), ArgumentError);
 }
 
+TEST_F(Features, TrainingRowsGoWithoutAShareOfABag) {
+  for (FeatureSpec& spec : tiny_.schema.features)
+    if (spec.name == "tags") spec.dropout = 0.4;
+  tiny_.write(folder_ / "fewer");
+  const Dataset dataset(folder_ / "fewer");
+  const Assembler assembler(dataset);
+  std::vector<uint64_t> positions(items_.size());
+  std::iota(positions.begin(), positions.end(), uint64_t{0});
+  SideBatch plain, fewer, again;
+  assembler.items(items_, plain);
+  assembler.items(items_, fewer, Assembler::Dropout{Rng(5, "dropout"), positions});
+  assembler.items(items_, again, Assembler::Dropout{Rng(5, "dropout"), positions});
+  const Reader all(tiny_.schema, Side::kItem, plain), some(tiny_.schema, Side::kItem, fewer),
+      same(tiny_.schema, Side::kItem, again);
+  size_t whole = 0, kept = 0;
+  for (size_t row = 0; row < items_.size(); ++row) {
+    const auto tags = all.ids("tags", row), left = some.ids("tags", row);
+    auto from = tags.begin();  // what is left keeps its order
+    for (const int32_t id : left) {
+      from = std::find(from, tags.end(), id);
+      ASSERT_NE(from, tags.end());
+      ++from;
+    }
+    EXPECT_EQ(left, same.ids("tags", row));
+    whole += tags.size();
+    kept += left.size();
+  }
+  ASSERT_GT(whole, 1000U);
+  EXPECT_NEAR(static_cast<double>(kept) / static_cast<double>(whole), 0.6, 0.07);
+}
+
 TEST_F(Features, BuffersAreReused) {
   const Assembler assembler(*dataset_);
   SideBatch batch;

@@ -97,6 +97,8 @@ TEST(Schema, RefusesWhatDoesNotFitNamingFeatureAndKey) {
       {"segment", "rows", 2.5},
       {"segment", "rows", 1LL << 40},
       {"segment", "oov_dropout", 1.0},
+      {"tags", "dropout", 1.0},
+      {"segment", "dropout", 0.5},
       {"segment", "rowz", 3},
       {"scroll", "width", 0},
       {"device", "side", "item"},

@@ -92,14 +92,33 @@ class Catalogue : public testing::Test {
     }
     return counts;
   }
+  /// Items that something makes alive within [from, to).
+  std::set<int32_t> alive_within(int64_t from, int64_t to) const {
+    std::set<int32_t> items;
+    if (tiny_.protocol.alive_by == "impressions") {
+      for (const TinyShown& shown : tiny_.shown)
+        if (shown.time >= from && shown.time < to) items.insert(shown.item);
+      return items;
+    }
+    for (const auto& [item, count] : counts_within(from, to)) items.insert(item);
+    return items;
+  }
+  /// The click at whose moment `click` is judged.
+  int64_t judged_at(int64_t click, const CatalogueOptions& options) const {
+    const Clicks& clicks = dataset_->clicks();
+    if (tiny_.protocol.lists == "event") return click;
+    for (const int64_t other : dataset_->rows_of(options.split))
+      if (clicks.user[other] == clicks.user[click] &&
+          (!options.reads_only || clicks.read[other] != 0))
+        return other;
+    return -1;
+  }
   std::set<int32_t> candidates_of(int64_t click, const CatalogueOptions& options) const {
     const Clicks& clicks = dataset_->clicks();
     std::set<int32_t> items;
     if (options.alive_window > 0) {
       const int64_t time = clicks.time[click];
-      for (const auto& [item, count] : counts_within(time - options.alive_window, time)) {
-        items.insert(item);
-      }
+      items = alive_within(time - options.alive_window, time);
     } else {
       for (int32_t item = 0; item < dataset_->items(); ++item) items.insert(item);
     }
@@ -126,9 +145,10 @@ class Catalogue : public testing::Test {
   };
   /// Straight from the definition; `group` = candidates of all events of the grid moment, over
   /// which the shares are smoothed.
-  Judged brute_force(int64_t click, const CatalogueOptions& options,
+  Judged brute_force(int64_t event, const CatalogueOptions& options,
                      const std::set<int32_t>& group) const {
     const Clicks& clicks = dataset_->clicks();
+    const int64_t click = judged_at(event, options);
     const int64_t time = clicks.time[click];
     const int64_t moment = options.refresh > 0 ? time / options.refresh * options.refresh : time;
     std::map<int32_t, int64_t> counts;
@@ -152,7 +172,7 @@ class Catalogue : public testing::Test {
       return dot + static_cast<float>(options.beta) * log_q;
     };
     const std::set<int32_t> items = candidates_of(click, options);
-    const int32_t own = clicks.item[click];
+    const int32_t own = clicks.item[event];
     if (!items.contains(own)) return {0, static_cast<int32_t>(items.size())};
     int32_t above = 0, equal = 0;
     for (const int32_t item : items) {
@@ -198,7 +218,7 @@ class Catalogue : public testing::Test {
   /// Items clicked in [first - window, last) of the judged events that share the grid moment.
   std::set<int32_t> group_of(int64_t click, const CatalogueOptions& options) const {
     const auto moment = [&](int64_t of) {
-      const int64_t time = dataset_->clicks().time[of];
+      const int64_t time = dataset_->clicks().time[judged_at(of, options)];
       return options.refresh > 0 ? time / options.refresh : time;
     };
     std::set<int32_t> items;
@@ -211,12 +231,12 @@ class Catalogue : public testing::Test {
     for (const int64_t other : dataset_->rows_of(options.split)) {
       if (options.reads_only && !dataset_->clicks().read[other]) continue;
       if (moment(other) != moment(click)) continue;
-      first = std::min(first, dataset_->clicks().time[other]);
-      last = std::max(last, dataset_->clicks().time[other]);
+      const int64_t time = dataset_->clicks().time[judged_at(other, options)];
+      first = std::min(first, time);
+      last = std::max(last, time);
     }
-    for (const auto& [item, count] : counts_within(first - options.alive_window, last)) {
-      if (may_be_candidate(item)) items.insert(item);
-    }
+    items = alive_within(first - options.alive_window, last);
+    std::erase_if(items, [&](int32_t item) { return !may_be_candidate(item); });
     return items;
   }
 
@@ -269,6 +289,32 @@ TEST_F(Catalogue, OnlyCandidatesOfTheProtocolAreRanked) {
   expect_brute_force({});
   expect_brute_force({.exclude_seen = true, .reads_only = false, .beta = 0.5});
   expect_brute_force({.alive_window = 5 * kHour, .refresh = kHour, .beta = 1});
+}
+
+TEST_F(Catalogue, OneListAUserStandsAtHisFirstJudgedEvent) {
+  tiny_.protocol.lists = "user";
+  open();
+  expect_brute_force({});
+  expect_brute_force({.refresh = kHour, .exclude_seen = true, .reads_only = false});
+  expect_brute_force({.alive_window = 8 * kHour, .refresh = 3 * kHour, .beta = 1});
+}
+
+TEST_F(Catalogue, WhatWasShownMayMakeAlive) {
+  for (const TinyClick& click : random_tiny_dataset(9, tiny_.users, tiny_.items, 300).clicks)
+    tiny_.shown.push_back({.user = click.user,
+                           .item = click.item,
+                           .time = click.time,
+                           .request = static_cast<int64_t>(tiny_.shown.size()),
+                           .split = click.split});
+  tiny_.protocol.alive_by = "impressions";
+  open();
+  expect_brute_force({.alive_window = 2 * kHour});
+  expect_brute_force({.alive_window = 5 * kHour, .refresh = 3 * kHour, .beta = 0.5});
+  tiny_.shown.clear();
+  tiny_.write(folder_ / "unseen");
+  const Dataset unseen(folder_ / "unseen");
+  EXPECT_THROW(rank_catalogue(unseen, towers_, {.alive_window = kHour}), DataError);
+  EXPECT_NO_THROW(rank_catalogue(unseen, towers_, {}));
 }
 
 TEST_F(Catalogue, BetaAddsTheLogShare) {

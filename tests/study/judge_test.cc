@@ -10,6 +10,8 @@
 #include "retort/common/error.h"
 #include "retort/dataset/loader.h"
 #include "retort/metric/auc.h"
+#include "retort/metric/rank_metric.h"
+#include "retort/metric/user_lists.h"
 #include "retort/study/evaluate.h"
 
 namespace retort {
@@ -118,6 +120,41 @@ TEST_F(Judging, TowersGetTheMetricsOfTheirRowsAndRanks) {
     EXPECT_LE(metric.interval.low, metric.interval.value) << metric.name;
     EXPECT_GE(metric.interval.high, metric.interval.value) << metric.name;
   }
+}
+
+TEST_F(Judging, OneListAUserIsAveragedOverUsers) {
+  tiny_.protocol.lists = "user";
+  Judge& judge = open();
+  const LengthTowers towers;
+  const JudgedRow row = judge.towers("length", towers, 0, true);
+  CatalogueOptions options;
+  options.refresh = dataset_->protocol().refresh;
+  options.reads_only = false;
+  const CatalogueRanks ranks = rank_catalogue(*dataset_, towers, options);
+  for (const bool reads : {true, false}) {
+    double sum = 0, users = 0;
+    for (const UserList& list : user_lists(*dataset_, ranks, Ties::kMid, reads)) {
+      sum += recall_of_list(list, 5);
+      users += 1;
+    }
+    ASSERT_GT(users, 3);
+    EXPECT_NEAR(value(row, reads ? "recall@5" : "recall_click@5"), sum / users, 1e-12);
+  }
+  EXPECT_EQ(judge.about()["lists"], "user");
+  EXPECT_EQ(row.find("wrecall@5"), nullptr);
+}
+
+TEST_F(Judging, SecondsOfALongTermAreWeighed) {
+  tiny_.protocol.long_term = true;
+  Judge& judge = open();
+  const LengthTowers towers;
+  const JudgedRow row = judge.towers("length", towers, 0, true);
+  CatalogueOptions options;
+  options.refresh = dataset_->protocol().refresh;
+  options.reads_only = false;
+  EXPECT_NEAR(value(row, "wrecall@5"),
+              rank_metric(*dataset_, rank_catalogue(*dataset_, towers, options), "wrecall@5"),
+              1e-12);
 }
 
 TEST_F(Judging, RegressionStudentsHaveNoCalibration) {

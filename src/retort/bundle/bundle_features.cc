@@ -248,7 +248,17 @@ void write_candidates(const Dataset& dataset, const fs::path& folder) {
 
 void write_alive(const Dataset& dataset, int64_t moment, const fs::path& folder) {
   std::vector<uint8_t> alive;
-  for (const int64_t clicks : alive_clicks(dataset, moment)) alive.push_back(clicks > 0 ? 1 : 0);
+  if (dataset.protocol().alive_by == "clicks") {
+    for (const int64_t clicks : alive_clicks(dataset, moment)) alive.push_back(clicks > 0 ? 1 : 0);
+  } else {
+    alive.assign(static_cast<size_t>(dataset.items()), 0);
+    const auto times = dataset.impressions().time;
+    auto at =
+        std::lower_bound(times.begin(), times.end(), moment - dataset.protocol().alive_window);
+    for (; at != times.end() && *at < moment; ++at)
+      alive[static_cast<size_t>(
+          dataset.impressions().item[static_cast<size_t>(at - times.begin())])] = 1;
+  }
   write_column<uint8_t>(folder, kItemsAlive, alive);
 }
 

@@ -33,8 +33,8 @@ std::unique_ptr<IdSource> make_ids(const Dataset& dataset, const FeatureSpec& sp
 
 struct SparsePlan {
   std::unique_ptr<IdSource> source;
-  double oov_dropout;
-  uint64_t feature;  // index in the schema: the stream of the dropout's draws
+  double oov_dropout, dropout;
+  uint64_t feature;  // index in the schema: the stream of the dropouts' draws
 };
 
 struct DensePlan {
@@ -50,6 +50,14 @@ void drop_ids(std::span<int32_t> ids, double share, const Rng& rng) {
     if (rng.uniform(i) < share) ids[i] = 0;
 }
 
+/// Leaves elements from `begin` on out.
+void leave_out(std::vector<int32_t>& ids, size_t begin, double share, const Rng& rng) {
+  size_t kept = begin;
+  for (size_t i = begin; i < ids.size(); ++i)
+    if (rng.uniform(i - begin) >= share) ids[kept++] = ids[i];
+  ids.resize(kept);
+}
+
 /// The features of one side, ready to be computed for any rows.
 class SidePlan {
  public:
@@ -57,7 +65,8 @@ class SidePlan {
     const Schema& schema = dataset.schema();
     for (const int index : schema.sparse_of(side)) {
       const FeatureSpec& spec = schema.features[static_cast<size_t>(index)];
-      sparse_.push_back({make_ids(dataset, spec), spec.oov_dropout, static_cast<uint64_t>(index)});
+      sparse_.push_back(
+          {make_ids(dataset, spec), spec.oov_dropout, spec.dropout, static_cast<uint64_t>(index)});
     }
     for (const int index : schema.dense_of(side)) {
       const FeatureSpec& spec = schema.features[static_cast<size_t>(index)];
@@ -91,13 +100,15 @@ class SidePlan {
     out.offsets.resize(rows + 1);
     out.offsets[0] = 0;
     const bool drop = dropout && plan.oov_dropout > 0;
-    const Rng rng = drop ? dropout->rng.fork(plan.feature) : Rng();
+    const bool fewer = dropout && plan.dropout > 0;
+    const Rng rng = drop || fewer ? dropout->rng.fork(plan.feature) : Rng();
     for (size_t r = 0; r < rows; ++r) {
       const size_t begin = out.ids.size();
       plan.source->append(row_at(r), out.ids);
       if (drop)
         drop_ids(std::span(out.ids).subspan(begin), plan.oov_dropout,
                  rng.fork(dropout->positions[r]));
+      if (fewer) leave_out(out.ids, begin, plan.dropout, rng.fork(dropout->positions[r]).fork(1));
       out.offsets[r + 1] = static_cast<int32_t>(out.ids.size());
     }
   }

@@ -35,7 +35,7 @@ class Assembler {
   /// History and aggregates see events strictly before the moment; a dataset without time gives
   /// empty histories. `dropout`: ids of features with oov_dropout are replaced by row 0 by the
   /// draw at `positions[r]` (training only; nullopt = never), each element of a bag or sequence
-  /// by a draw of its own.
+  /// by a draw of its own; elements of bags with `dropout` are left out likewise.
   struct Dropout {
     Rng rng;
     std::span<const uint64_t> positions;

@@ -179,6 +179,11 @@ class EntryReader {
     fields_.read("oov_dropout", spec().oov_dropout);
     if (!(spec().oov_dropout >= 0 && spec().oov_dropout < 1))
       wrong("oov_dropout", "write a share of at least 0 and below 1");
+    fields_.read("dropout", spec().dropout);
+    if (!(spec().dropout >= 0 && spec().dropout < 1))
+      wrong("dropout", "write a share of at least 0 and below 1");
+    if (spec().dropout > 0 && spec().kind != FeatureKind::kBag)
+      wrong("dropout", "is of bags; write oov_dropout");
     const bool texts =
         spec().source <= FeatureSource::kContext && spec().transform.kind != "bucket";
     if (!texts) return;

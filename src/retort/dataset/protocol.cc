@@ -11,6 +11,9 @@ Json to_json(const Protocol& protocol) {
           {"window", protocol.window},
           {"uniform_share", protocol.uniform_share},
           {"alive_window", protocol.alive_window},
+          {"alive_by", protocol.alive_by},
+          {"lists", protocol.lists},
+          {"long_term", protocol.long_term},
           {"refresh", protocol.refresh},
           {"exclude_seen", protocol.exclude_seen},
           {"exclude_streams", protocol.exclude_streams},
@@ -28,6 +31,9 @@ Protocol protocol_from_json(const Json& json) {
     fields.read("window", protocol.window);
     fields.read("uniform_share", protocol.uniform_share);
     fields.read("alive_window", protocol.alive_window);
+    fields.read_choice("alive_by", protocol.alive_by, {"clicks", "impressions"});
+    fields.read_choice("lists", protocol.lists, {"event", "user"});
+    fields.read("long_term", protocol.long_term);
     fields.read("refresh", protocol.refresh);
     fields.read("exclude_seen", protocol.exclude_seen);
     fields.read("exclude_streams", protocol.exclude_streams);

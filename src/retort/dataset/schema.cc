@@ -118,6 +118,9 @@ void check_shape(const FeatureSpec& spec) {
     wrong(spec, "width", "only attributes and context have more than one value a row");
   if (!(spec.oov_dropout >= 0 && spec.oov_dropout < 1))
     wrong(spec, "oov_dropout", fmt::format("{} is not in [0, 1)", spec.oov_dropout));
+  if (!(spec.dropout >= 0 && spec.dropout < 1) ||
+      (spec.dropout > 0 && spec.kind != FeatureKind::kBag))
+    wrong(spec, "dropout", fmt::format("{} is not in [0, 1), or of no bag", spec.dropout));
   if (spec.kind == FeatureKind::kSequence && spec.source != FeatureSource::kHistory)
     wrong(spec, "kind", "a sequence comes from the history only");
   if (spec.kind == FeatureKind::kBag && spec.source != FeatureSource::kAttribute &&
@@ -233,6 +236,7 @@ Json to_json(const FeatureSpec& spec) {
   put("rows", spec.rows, defaults.rows);
   put("width", spec.width, defaults.width);
   put("oov_dropout", spec.oov_dropout, defaults.oov_dropout);
+  put("dropout", spec.dropout, defaults.dropout);
   put("part", spec.part, defaults.part);
   put("of", spec.of, defaults.of);
   put("stream", spec.stream, defaults.stream);
@@ -273,6 +277,7 @@ FeatureSpec feature_from_json(const Json& json) {
   keys.read("rows", spec.rows);
   keys.read("width", spec.width);
   keys.read("oov_dropout", spec.oov_dropout);
+  keys.read("dropout", spec.dropout);
   keys.read("part", spec.part);
   keys.read("of", spec.of);
   keys.read("stream", spec.stream);

@@ -46,6 +46,7 @@ struct FeatureSpec {
   int64_t rows = 0;          // sparse kinds: embedding rows, row 0 is out-of-vocabulary / missing
   int32_t width = 1;         // dense: number of floats
   double oov_dropout = 0;    // share of training rows whose id is replaced by row 0
+  double dropout = 0;        // bag: share of its elements that a training row goes without
 
   /// time: "hour" (rows 25), "weekday" (rows 8); "age" (dense or bucket: seconds since the item's
   /// `published` attribute or, without one, since its first click).

@@ -83,7 +83,7 @@ class TowerScorer : public BlockScorer {
         std::min(static_cast<int64_t>(events_.size()), first + std::max(count, kUserBatch));
     std::vector<UserMoment> rows;
     for (int64_t at = users_begin_; at < users_end_; ++at) {
-      rows.push_back({events_[at].user, events_[at].time, events_[at].click});
+      rows.push_back({events_[at].user, events_[at].time, events_[at].scored});
     }
     SideBatch batch;
     assembler_.users(rows, batch);
@@ -159,7 +159,7 @@ class FunctionScorer : public BlockScorer {
   void prepare(int64_t first, int64_t) override { first_ = first; }
   Tile tile() const override { return {1, static_cast<int64_t>(candidates_.size())}; }
   void score(int64_t first, int64_t, int64_t, int64_t, float* out, int64_t) const override {
-    const int64_t click = events_[first_ + first].click;
+    const int64_t click = events_[first_ + first].scored;
     const std::span<float> row(out, candidates_.size());
     score_(click, candidates_, row);
     check(std::none_of(row.begin(), row.end(), [](float x) { return std::isnan(x); }),

@@ -13,10 +13,19 @@ int64_t grid_moment(int64_t time, int64_t refresh) {
   return time - (remainder < 0 ? remainder + refresh : remainder);
 }
 
-/// First position of by_time() whose time is at least `time`.
-int64_t first_at(const Dataset& dataset, int64_t time) {
-  const auto times = dataset.sorted_time();
+/// First position of ascending times that is at least `time`.
+int64_t first_at(std::span<const int64_t> times, int64_t time) {
   return std::lower_bound(times.begin(), times.end(), time) - times.begin();
+}
+
+/// One list a user: all his events are judged at the first of them, which comes first in Clicks.
+void judge_at_first(const Clicks& clicks, std::vector<JudgedEvent>& events) {
+  for (size_t at = 1; at < events.size(); ++at) {
+    const JudgedEvent& before = events[at - 1];
+    if (events[at].user != before.user) continue;
+    events[at].scored = before.scored;
+    events[at].time = clicks.time[before.scored];
+  }
 }
 
 }  // namespace
@@ -40,10 +49,12 @@ std::vector<JudgedEvent> judged_events(const Dataset& dataset, const CatalogueOp
   events.reserve(kept);
   for (int64_t slot = 0; slot < kept; ++slot) {
     const int64_t click = positions[slot * all / kept];
-    const int64_t time = clicks.time[click];
-    events.push_back({click, slot, clicks.user[click], clicks.item[click], time,
-                      one_group ? 0 : grid_moment(time, options.refresh)});
+    events.push_back(
+        {click, click, slot, clicks.user[click], clicks.item[click], clicks.time[click], 0});
   }
+  if (dataset.protocol().lists == "user") judge_at_first(clicks, events);
+  for (JudgedEvent& event : events)
+    event.moment = one_group ? 0 : grid_moment(event.time, options.refresh);
   std::stable_sort(events.begin(), events.end(),
                    [](const JudgedEvent& a, const JudgedEvent& b) { return a.time < b.time; });
   return events;
@@ -53,9 +64,16 @@ CandidateWindow::CandidateWindow(const Dataset& dataset, const CatalogueOptions&
     : dataset_(dataset),
       window_(options.alive_window),
       exclude_seen_(options.exclude_seen),
+      by_impressions_(dataset.protocol().alive_by == "impressions"),
       position_(dataset.items(), -1),
-      clicks_in_window_(dataset.items(), 0),
+      times_(by_impressions_ ? dataset.impressions().time : dataset.sorted_time()),
+      sights_in_window_(dataset.items(), 0),
       ever_(dataset.items(), 0) {
+  if (window_ > 0 && by_impressions_ && times_.empty())
+    fail<DataError>(
+        "{}: evaluate.alive_by is \"impressions\", but the dataset has none, only clicks; ingest a "
+        "log with shown items, or write \"clicks\"",
+        dataset.folder().string());
   if (exclude_seen_)
     for (const std::string& name : dataset.protocol().exclude_streams)
       seen_streams_.push_back(&dataset.stream(name));
@@ -75,11 +93,11 @@ void CandidateWindow::start(std::span<const JudgedEvent> group) {
     for (const int32_t item : items_) ever_[item] = 1;
     return;
   }
-  const int64_t begin = first_at(dataset_, group.front().time - window_);
-  const int64_t end = first_at(dataset_, group.back().time);
+  const int64_t begin = first_at(times_, group.front().time - window_);
+  const int64_t end = first_at(times_, group.back().time);
   std::vector<int32_t> items;
   for (int64_t at = begin; at < end; ++at) {
-    const int32_t item = dataset_.clicks().item[dataset_.by_time()[at]];
+    const int32_t item = sighted(at);
     if (dataset_.is_candidate(item)) items.push_back(item);
   }
   std::sort(items.begin(), items.end());
@@ -90,22 +108,25 @@ void CandidateWindow::start(std::span<const JudgedEvent> group) {
   for (const int32_t item : items_) set_alive(item);
 }
 
+/// The item of number `at` of what makes items alive.
+int32_t CandidateWindow::sighted(int64_t at) const {
+  return by_impressions_ ? dataset_.impressions().item[at]
+                         : dataset_.clicks().item[dataset_.by_time()[at]];
+}
+
 void CandidateWindow::set_alive(int32_t item) {
   if (position_[item] < 0) return;
-  const bool alive = clicks_in_window_[item] > 0;
+  const bool alive = sights_in_window_[item] > 0;
   alive_[position_[item]] = alive;
   ever_[item] |= alive;
 }
 
 void CandidateWindow::advance(int64_t time) {
-  const auto times = dataset_.sorted_time();
-  const auto by_time = dataset_.by_time();
-  const auto item_at = [&](int64_t at) { return dataset_.clicks().item[by_time[at]]; };
-  const int64_t size = static_cast<int64_t>(times.size()), old_first = first_, old_last = last_;
-  while (last_ < size && times[last_] < time) ++clicks_in_window_[item_at(last_++)];
-  while (first_ < last_ && times[first_] < time - window_) --clicks_in_window_[item_at(first_++)];
-  for (int64_t at = old_last; at < last_; ++at) set_alive(item_at(at));
-  for (int64_t at = old_first; at < first_; ++at) set_alive(item_at(at));
+  const int64_t size = static_cast<int64_t>(times_.size()), old_first = first_, old_last = last_;
+  while (last_ < size && times_[last_] < time) ++sights_in_window_[sighted(last_++)];
+  while (first_ < last_ && times_[first_] < time - window_) --sights_in_window_[sighted(first_++)];
+  for (int64_t at = old_last; at < last_; ++at) set_alive(sighted(at));
+  for (int64_t at = old_first; at < first_; ++at) set_alive(sighted(at));
 }
 
 void CandidateWindow::mask(const JudgedEvent& event, std::span<uint8_t> mask) {
@@ -140,8 +161,9 @@ std::vector<float> CandidateWindow::log_q(int64_t moment) const {
     for (size_t at = 0; at < items_.size(); ++at) counts[at] = dataset_.train_clicks()[items_[at]];
     return log_share(counts);
   }
-  const int64_t end = first_at(dataset_, moment);
-  for (int64_t at = first_at(dataset_, moment - window_); at < end; ++at) {
+  const auto clicked = dataset_.sorted_time();
+  const int64_t end = first_at(clicked, moment);
+  for (int64_t at = first_at(clicked, moment - window_); at < end; ++at) {
     const int32_t position = position_[dataset_.clicks().item[dataset_.by_time()[at]]];
     if (position >= 0) ++counts[position];
   }

@@ -15,11 +15,13 @@ namespace retort {
 
 /// One judged event. `moment` is the grid moment its item vectors are computed at.
 struct JudgedEvent {
-  int64_t click = 0;  // position in Clicks
-  int64_t slot = 0;   // place in the result
+  int64_t click = 0;   // position in Clicks
+  int64_t scored = 0;  // the click at whose moment and in whose context it is judged: itself, or
+                       // the first judged of its user where the protocol has one list a user
+  int64_t slot = 0;  // place in the result
   int32_t user = 0;
   int32_t item = 0;
-  int64_t time = 0;
+  int64_t time = 0;  // of `scored`
   int64_t moment = 0;
 };
 
@@ -51,19 +53,21 @@ class CandidateWindow {
   int64_t distinct() const;
 
  private:
+  int32_t sighted(int64_t at) const;
   void advance(int64_t time);
   void set_alive(int32_t item);
   void set_items(std::vector<int32_t> items);
 
   const Dataset& dataset_;
   int64_t window_;
-  bool exclude_seen_;
+  bool exclude_seen_, by_impressions_;
   std::vector<const Stream*> seen_streams_;
   std::vector<int32_t> items_, position_;
-  std::vector<int32_t> clicks_in_window_;  // [items of the dataset]
+  std::span<const int64_t> times_;         // of what makes items alive, ascending
+  std::vector<int32_t> sights_in_window_;  // [items of the dataset]
   std::vector<uint8_t> alive_;             // [items_], alive at the last event
   std::vector<uint8_t> ever_;              // [items of the dataset]
-  int64_t first_ = 0, last_ = 0;           // window as positions of by_time()
+  int64_t first_ = 0, last_ = 0;           // window as positions of times_
 };
 
 }  // namespace retort

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "retort/common/error.h"
 #include "retort/metric/ranking.h"
+#include "retort/metric/user_lists.h"
 
 namespace retort {
 namespace {
@@ -50,12 +52,12 @@ double rank_metric(const Dataset& dataset, const CatalogueRanks& ranks, const st
   const int32_t recall_k = std::max(metric_k(metric, "recall"), metric_k(metric, "recall_click")),
                 ndcg_k = metric_k(metric, "ndcg");
   check(recall_k > 0 || ndcg_k > 0 || metric == "mrr", "rank_metric: '{}' is unknown", metric);
-  double sum = 0;
-  for (const int32_t rank : ranks.rank)
-    sum += recall_k > 0 ? recall_of_rank(rank, recall_k)
-           : ndcg_k > 0 ? ndcg_of_rank(rank, ndcg_k)
-                        : reciprocal_rank(rank);
-  return sum / static_cast<double>(ranks.rank.size());
+  std::vector<int32_t> own_number(static_cast<size_t>(dataset.users()));
+  std::iota(own_number.begin(), own_number.end(), 0);
+  const RankValue value = recall_k > 0 ? recall_value() : ndcg_k > 0 ? ndcg_value() : mrr_value();
+  return rank_ratio(dataset, ranks, value, std::max(recall_k, ndcg_k), false, Ties::kMid,
+                    own_number, dataset.users())
+      .value();
 }
 
 size_t best_weight(std::span<const double> weights, std::span<const double> values) {

@@ -16,10 +16,11 @@ int32_t metric_k(const std::string& metric, const std::string& prefix);
 /// Whether a metric is of every click (recall_click@K, wrecall@K) rather than of reads.
 bool of_every_click(const std::string& metric);
 
-/// recall@K, recall_click@K, ndcg@K or mrr as a mean over the ranked events; wrecall@K weighs each
-/// event by its seconds. Throws DataError without events, or without known seconds to weigh by.
-/// Source: as recall_of_rank, ndcg_of_rank, reciprocal_rank and weighted_recall (ranking.h) say.
-/// Shapes: ranks [events]; the result is one number.
+/// recall@K, recall_click@K, ndcg@K or mrr as a mean over the ranked events, or over users where
+/// the protocol has one list a user (ties: Ties::kMid); wrecall@K weighs each event by its seconds.
+/// Throws DataError without events, or without known seconds to weigh by. Source: as
+/// recall_of_rank, ndcg_of_rank, reciprocal_rank and weighted_recall (ranking.h) say. Shapes: ranks
+/// [events]; the result is one number.
 double rank_metric(const Dataset& dataset, const CatalogueRanks& ranks, const std::string& metric);
 
 /// Position of the largest value; of equal ones that whose weight is nearest to 1/2, then the

@@ -152,8 +152,10 @@ std::string describe(const Json& about) {
       "Catalogue: {} items ({}), {:.0f} candidates an event; {} of {} events had no candidate to "
       "find (a miss); ties by {}; seen items {}.\n",
       with_thousands(counts.value("catalogue", int64_t{0})),
-      about.value("alive", "") == "all items" ? "all"
-                                              : "clicked within " + about.value("alive", ""),
+      about.value("alive", "") == "all items"
+          ? "all"
+          : (about.value("alive_by", "") == "impressions" ? "shown" : "clicked") +
+                (" within " + about.value("alive", "")),
       counts.value("mean_candidates", 0.0), with_thousands(counts.value("misses", int64_t{0})),
       with_thousands(counts.value("events", int64_t{0})), about.value("ties", ""),
       about.value("exclude_seen", false) ? "excluded" : "kept");

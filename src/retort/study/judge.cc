@@ -13,6 +13,7 @@
 #include "retort/metric/auc.h"
 #include "retort/metric/calibration.h"
 #include "retort/metric/ranking.h"
+#include "retort/metric/user_lists.h"
 #include "retort/study/baselines.h"
 #include "retort/study/discordance.h"
 
@@ -67,19 +68,6 @@ LoaderOptions frozen_rows(const Dataset& dataset, const EvaluateOptions& options
   rows.training = false;
   rows.limit = options.limit;
   return rows;
-}
-
-/// Mean over events of `value(rank)` as a ratio of sums over users.
-template <class Value>
-UserRatio mean_of_ranks(const CatalogueRanks& ranks, const std::vector<int32_t>& user_of_event,
-                        const std::vector<uint8_t>& counts, int64_t users, Value value) {
-  UserRatio ratio{std::vector<double>(users, 0), std::vector<double>(users, 0)};
-  for (size_t at = 0; at < ranks.rank.size(); ++at) {
-    if (counts[at] == 0) continue;
-    ratio.numerator[user_of_event[at]] += value(ranks.rank[at]);
-    ratio.denominator[user_of_event[at]] += 1;
-  }
-  return ratio;
 }
 
 }  // namespace
@@ -217,28 +205,26 @@ struct Judge::State {
   }
 
   void add_catalogue(JudgedRow& row, const CatalogueRanks& ranks) {
-    std::vector<int32_t> user_of_event;
-    std::vector<uint8_t> read, every(ranks.click.size(), 1);
-    for (const int64_t click : ranks.click) {
-      user_of_event.push_back(number_of_user[dataset.clicks().user[click]]);
-      read.push_back(dataset.clicks().read[click]);
-    }
     std::vector<std::string> names;
     std::vector<UserRatio> ratios;
-    const auto mean = [&](std::string name, const std::vector<uint8_t>& counts, auto value) {
+    const auto mean = [&](std::string name, bool reads_only, const RankValue& value, int32_t k) {
       names.push_back(std::move(name));
-      ratios.push_back(mean_of_ranks(ranks, user_of_event, counts, users, value));
+      ratios.push_back(
+          rank_ratio(dataset, ranks, value, k, reads_only, options.ties, number_of_user, users));
     };
     for (const int32_t k : recall_at) {
-      const auto recall = [k](int32_t rank) { return recall_of_rank(rank, k); };
-      mean(fmt::format("recall@{}", k), read, recall);
-      mean(fmt::format("recall_click@{}", k), every, recall);
-      mean(fmt::format("ndcg@{}", k), read, [k](int32_t rank) { return ndcg_of_rank(rank, k); });
+      mean(fmt::format("recall@{}", k), true, recall_value(), k);
+      mean(fmt::format("recall_click@{}", k), false, recall_value(), k);
+      mean(fmt::format("ndcg@{}", k), true, ndcg_value(), k);
     }
-    mean("mrr", read, &reciprocal_rank);
-    if (discoveries()) {
+    mean("mrr", true, mrr_value(), 1);
+    if (long_term()) {
+      std::vector<int32_t> user_of_event;
       std::vector<float> seconds;
-      for (const int64_t click : ranks.click) seconds.push_back(dataset.clicks().seconds[click]);
+      for (const int64_t click : ranks.click) {
+        user_of_event.push_back(number_of_user[dataset.clicks().user[click]]);
+        seconds.push_back(dataset.clicks().seconds[click]);
+      }
       for (const int32_t k : recall_at) {
         names.push_back(fmt::format("wrecall@{}", k));
         ratios.push_back(weighted_recall(ranks.rank, seconds, user_of_event, users, k));
@@ -251,16 +237,19 @@ struct Judge::State {
       row.metrics.push_back(
           {fmt::format("coverage@{}", catalogue.top), {coverage, coverage, coverage}, {}});
     }
-    keep_counts(ranks, read);
+    keep_counts(ranks);
   }
 
-  /// Seconds are what discoveries led to, so that recall weighted by them says something.
-  bool discoveries() const { return dataset.manifest().contains("attribution"); }
+  /// Seconds are what discoveries, or clicks, led to, so that recall weighted by them says
+  /// something.
+  bool long_term() const {
+    return dataset.protocol().long_term || dataset.manifest().contains("attribution");
+  }
 
   int32_t nktd_at() const {
     if (options.nktd_at) return *options.nktd_at;
     const auto tenth = static_cast<int32_t>(dataset.candidates().size() / 10);
-    return discoveries() ? std::clamp(tenth, 20, 300) : 0;
+    return long_term() ? std::clamp(tenth, 20, 300) : 0;
   }
 
   /// Means over requests with intervals by user.
@@ -284,9 +273,12 @@ struct Judge::State {
     add_ratios(row, names, ratios, Bootstrap(count, options.bootstrap));
   }
 
-  void keep_counts(const CatalogueRanks& ranks, const std::vector<uint8_t>& read) {
+  void keep_counts(const CatalogueRanks& ranks) {
+    const auto reads = std::count_if(ranks.click.begin(), ranks.click.end(), [&](int64_t click) {
+      return dataset.clicks().read[click] != 0;
+    });
     counts = {{"events", ranks.click.size()},
-              {"reads", std::count(read.begin(), read.end(), uint8_t{1})},
+              {"reads", reads},
               {"misses", std::count(ranks.rank.begin(), ranks.rank.end(), 0)},
               {"catalogue", ranks.catalogue}};
     double candidates = 0;
@@ -411,6 +403,8 @@ Json Judge::about() const {
   about["alive"] = state.catalogue.alive_window > 0 ? format_duration(state.catalogue.alive_window)
                                                     : std::string("all items");
   about["exclude_seen"] = state.catalogue.exclude_seen;
+  about["alive_by"] = state.dataset.protocol().alive_by;
+  about["lists"] = state.dataset.protocol().lists;
   about["ties"] = state.options.ties == Ties::kMid    ? "mid-rank"
                   : state.options.ties == Ties::kBest ? "best rank"
                                                       : "worst rank";

@@ -32,8 +32,8 @@ struct EvaluateOptions {
   std::optional<bool> exclude_seen{};
   std::optional<std::vector<int32_t>> recall_at{};
   std::optional<double> beta{};  // over the model's own
-  /// N of nktd@N, 0 = none. By default a tenth of the candidates, from 20 to 300, where the log
-  /// has discoveries ([attribution]), else none.
+  /// N of nktd@N, 0 = none. By default a tenth of the candidates, from 20 to 300, where seconds are
+  /// a long-term value ([attribution], or the protocol says so), else none.
   std::optional<int32_t> nktd_at{};
 
   /// Throws ConfigError naming the value.

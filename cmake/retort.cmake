@@ -7,7 +7,7 @@ target_compile_options(retort_options INTERFACE -Wall -Wextra -Wpedantic -Werror
 target_include_directories(retort_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 if(RETORT_SANITIZE)
   target_compile_options(retort_options INTERFACE -fsanitize=${RETORT_SANITIZE}
-                         -fno-omit-frame-pointer -g1)
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   target_link_options(retort_options INTERFACE -fsanitize=${RETORT_SANITIZE})
 endif()
 

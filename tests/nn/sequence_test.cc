@@ -69,9 +69,9 @@ TEST(TransformerBlock, EqualsTheLibrarysLayerOnPaddedRows) {
         << item.key();
 }
 
-class SequencePool : public ::testing::Test {
+class OrderedPool : public ::testing::Test {
  protected:
-  SequencePool() {
+  OrderedPool() {
     spec_.name = "user.watched.transformer";
     spec_.fields = {{"watched", "show", 20, kDim}, {"watched.count", "count", 6, kDim}};
     spec_.sparse_index = {0, 1};
@@ -102,7 +102,7 @@ class SequencePool : public ::testing::Test {
   SequencePool pool_{nullptr};
 };
 
-TEST_F(SequencePool, WithoutLayersIsTheSumOfProducts) {
+TEST_F(OrderedPool, WithoutLayersIsTheSumOfProducts) {
   make(0);
   const torch::Tensor got = pool_->forward(side({{3, 7}, {}, {5}}, {{1, 2}, {}, {4}}));
   const torch::Tensor show = tables_.at("show")->weight, count = tables_.at("count")->weight;
@@ -111,7 +111,7 @@ TEST_F(SequencePool, WithoutLayersIsTheSumOfProducts) {
   EXPECT_TRUE(torch::allclose(got[2], show[5] * count[4]));
 }
 
-TEST_F(SequencePool, ARowSeesItsOwnStepsOnlyAndInTheirOrder) {
+TEST_F(OrderedPool, ARowSeesItsOwnStepsOnlyAndInTheirOrder) {
   make(2);
   const torch::Tensor alone = pool_->forward(side({{3, 7}}, {{1, 2}}));
   const torch::Tensor among =
@@ -123,7 +123,7 @@ TEST_F(SequencePool, ARowSeesItsOwnStepsOnlyAndInTheirOrder) {
   EXPECT_FALSE(torch::allclose(turned[0], alone[0], 1e-3, 1e-3));  // positions count
 }
 
-TEST_F(SequencePool, GradientsAreFiniteWithEmptyRowsAndReachEveryTable) {
+TEST_F(OrderedPool, GradientsAreFiniteWithEmptyRowsAndReachEveryTable) {
   make(1);
   pool_->forward(side({{}, {3, 7}, {}}, {{}, {1, 2}, {}})).square().sum().backward();
   for (const auto& item : pool_->named_parameters())
@@ -134,7 +134,7 @@ TEST_F(SequencePool, GradientsAreFiniteWithEmptyRowsAndReachEveryTable) {
   EXPECT_TRUE(torch::equal(none, torch::zeros({2, kDim})));
 }
 
-TEST_F(SequencePool, InBf16StaysNearFp32) {
+TEST_F(OrderedPool, InBf16StaysNearFp32) {
   make(2);
   const SideTensors users = side({{3, 7, 1}, {}, {5}}, {{1, 2, 1}, {}, {4}});
   const torch::Tensor exact = pool_->forward(users);
@@ -142,7 +142,7 @@ TEST_F(SequencePool, InBf16StaysNearFp32) {
   EXPECT_TRUE(torch::allclose(pool_->forward(users), exact, 0.05, 0.05));
 }
 
-TEST_F(SequencePool, RefusesRowsLongerThanItsPositions) {
+TEST_F(OrderedPool, RefusesRowsLongerThanItsPositions) {
   make(1);
   EXPECT_THROW(pool_->forward(side({{1, 2, 3, 4, 5, 6}}, {{1, 1, 1, 1, 1, 1}})), std::exception);
 }

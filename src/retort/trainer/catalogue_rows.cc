@@ -27,19 +27,19 @@ std::vector<int64_t> training_counts(const Dataset& dataset, bool impressions) {
 }  // namespace
 
 CatalogueRows::CatalogueRows(const Dataset& dataset, bool impressions, torch::Device device)
-    : place_(static_cast<size_t>(dataset.items()), -1), device_(device) {
-  if (has_moving_items(dataset.schema()))
-    fail<ConfigError>(
-        "loss 'softmax': items of this dataset have features that depend on the moment (as-of "
-        "aggregates, age); exclude them, or sample negatives instead");
+    : moving_(has_moving_items(dataset.schema())),
+      place_(static_cast<size_t>(dataset.items()), -1),
+      device_(device) {
   std::vector<ItemMoment> moments;
   for (const int32_t item : dataset.candidates()) {
     place_[static_cast<size_t>(item)] = static_cast<int64_t>(moments.size());
     moments.push_back({item, dataset.end_time()});
   }
-  SideBatch features;
-  Assembler(dataset).items(moments, features);
-  items_ = to_tensors(features, dataset.schema().dense_width(Side::kItem), device);
+  if (!moving_) {
+    SideBatch features;
+    Assembler(dataset).items(moments, features);
+    items_ = to_tensors(features, dataset.schema().dense_width(Side::kItem), device);
+  }
   const std::vector<float> shares = log_share(training_counts(dataset, impressions));
   log_q_ = torch::tensor(shares, torch::kFloat32).to(device);
 }

@@ -5,55 +5,48 @@
 
 namespace retort {
 
-torch::Tensor weighted_bce(const torch::Tensor &logits,
-                           const torch::Tensor &clicks,
-                           const torch::Tensor &reward,
-                           const torch::Tensor &known) {
-  const torch::Tensor rows = -(clicks * reward * torch::log_sigmoid(logits) +
-                               (1 - clicks) * torch::log_sigmoid(-logits));
+torch::Tensor weighted_bce(const torch::Tensor& logits, const torch::Tensor& clicks,
+                           const torch::Tensor& reward, const torch::Tensor& known) {
+  const torch::Tensor rows =
+      -(clicks * reward * torch::log_sigmoid(logits) + (1 - clicks) * torch::log_sigmoid(-logits));
   return (known * rows).sum() / known.sum().clamp_min(1);
 }
 
-torch::Tensor soft_bce(const torch::Tensor &target,
-                       const torch::Tensor &student, bool detach) {
+torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student, bool detach) {
   const torch::Tensor given = detach ? target.detach() : target;
   const torch::Tensor counts = given.isnan().logical_not();
   const torch::Tensor t = torch::where(counts, given, torch::zeros_like(given));
-  const torch::Tensor rows =
-      -(torch::sigmoid(t) * torch::log_sigmoid(student) +
-        torch::sigmoid(-t) * torch::log_sigmoid(-student));
+  const torch::Tensor rows = -(torch::sigmoid(t) * torch::log_sigmoid(student) +
+                               torch::sigmoid(-t) * torch::log_sigmoid(-student));
   return (rows * counts).sum() / counts.sum().clamp_min(1);
 }
 
-Loss make_weighted_bce(const Json &term) {
+Loss make_weighted_bce(const Json& term) {
   std::string on = "student";
   Fields fields = term_fields(term);
   fields.read_choice("on", on, logit_names());
   fields.finish();
-  return [on](const LossInputs &inputs) {
+  return [on](const LossInputs& inputs) {
     const torch::Tensor logits = logit_of(inputs, on, "weighted_bce");
-    return weighted_bce(logits,
-                        label_of(inputs, "click", "weighted_bce", logits),
+    return weighted_bce(logits, label_of(inputs, "click", "weighted_bce", logits),
                         label_of(inputs, "reward", "weighted_bce", logits),
                         label_of(inputs, "known", "weighted_bce", logits));
   };
 }
 
-Loss make_soft_bce(const Json &term) {
+Loss make_soft_bce(const Json& term) {
   std::string on = "student", target = "teacher_click";
   bool detach = true;
   Fields fields = term_fields(term);
   fields.read_choice("on", on, {"student", "student_click", "student_dwm"});
   fields.read_choice("target", target,
-                     {"teacher_click", "teacher_read", "teacher_dwm",
-                      "logged_click", "logged_dwm", "mentor_click",
-                      "mentor_dwm"});
+                     {"teacher_click", "teacher_read", "teacher_dwm", "logged_click", "logged_dwm",
+                      "mentor_click", "mentor_dwm"});
   fields.read("detach", detach);
   fields.finish();
-  return [on, target, detach](const LossInputs &inputs) {
-    return soft_bce(logit_of(inputs, target, "soft_bce"),
-                    logit_of(inputs, on, "soft_bce"), detach);
+  return [on, target, detach](const LossInputs& inputs) {
+    return soft_bce(logit_of(inputs, target, "soft_bce"), logit_of(inputs, on, "soft_bce"), detach);
   };
 }
 
-} // namespace retort
+}  // namespace retort

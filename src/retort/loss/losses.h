@@ -18,54 +18,47 @@ namespace retort {
 /// What a loss over the catalogue needs: the vectors behind the student's
 /// logits.
 struct CatalogueInputs {
-  torch::Tensor users;                  // [R, D] of a student of one vector
-  torch::Tensor users_click, users_dwm; // [R, D] of one with a vector a task
-  torch::Tensor items; // [N, D] of all candidates; moving: of the rows
-  torch::Tensor
-      targets;         // [R] int64, the row's item in `items`; -1: no candidate
-  torch::Tensor shown; // [R'] int64, the targets of all rows that have one
-  torch::Tensor log_q; // [N] log of the share of training impressions
-  torch::Tensor
-      streaming_log_q; // [N] the same, estimated from the steps so far
-  torch::Tensor
-      user_of_row; // [R] int64: rows of one number have one user vector and
-                   // stand together; undefined: nothing is known
+  torch::Tensor users;                   // [R, D] of a student of one vector
+  torch::Tensor users_click, users_dwm;  // [R, D] of one with a vector a task
+  torch::Tensor items;                   // [N, D] of all candidates; moving: of the rows
+  torch::Tensor targets;                 // [R] int64, the row's item in `items`; -1: no candidate
+  torch::Tensor shown;                   // [R'] int64, the targets of all rows that have one
+  torch::Tensor log_q;                   // [N] log of the share of training impressions
+  torch::Tensor streaming_log_q;         // [N] the same, estimated from the steps so far
+  torch::Tensor user_of_row;             // [R] int64: rows of one number have one user vector and
+                                         // stand together; undefined: nothing is known
   /// Item features depend on the moment: `items` are the batch's rows, each at
   /// its own moment, of these items; undefined: `items` are the candidates,
   /// each once.
-  torch::Tensor item_of_row; // [N] int64
-  Rng draws;                 // of this step
+  torch::Tensor item_of_row;  // [N] int64
+  Rng draws;                  // of this step
 };
 
 /// What a loss may look at; undefined tensors where a recipe has none. All [R]
 /// float.
 struct LossInputs {
-  torch::Tensor student{}; // s, the student's inner product
-  torch::Tensor student_click{},
-      student_dwm{};             // of a student with one vector a task
-  torch::Tensor teacher_click{}; // a
-  torch::Tensor teacher_read_given_click{}; // b
-  torch::Tensor teacher_read{};             // l, logit of pCTCVR
-  torch::Tensor teacher_dwm{}; // logit of a weighted logistic regression
-  torch::Tensor logged_click{},
-      logged_dwm{}; // of the ranker live at the moment; NaN: unknown
-  torch::Tensor mentor_click{},
-      mentor_dwm{}; // of the frozen ranker of an earlier run
-  torch::Tensor click{}, read{}, seconds{}; // y, z, T
-  torch::Tensor known{};                    // 1 where T is known, else 0
-  torch::Tensor reward{}; // w_dwm: min(T, clip) / mean, of clicks about 1
+  torch::Tensor student{};                       // s, the student's inner product
+  torch::Tensor student_click{}, student_dwm{};  // of a student with one vector a task
+  torch::Tensor teacher_click{};                 // a
+  torch::Tensor teacher_read_given_click{};      // b
+  torch::Tensor teacher_read{};                  // l, logit of pCTCVR
+  torch::Tensor teacher_dwm{};                   // logit of a weighted logistic regression
+  torch::Tensor logged_click{}, logged_dwm{};    // of the ranker live at the moment; NaN: unknown
+  torch::Tensor mentor_click{}, mentor_dwm{};    // of the frozen ranker of an earlier run
+  torch::Tensor click{}, read{}, seconds{};      // y, z, T
+  torch::Tensor known{};                         // 1 where T is known, else 0
+  torch::Tensor reward{};                        // w_dwm: min(T, clip) / mean, of clicks about 1
   CatalogueInputs catalogue{};
 };
 
 /// Mean over the batch, differentiable.
-using Loss = std::function<torch::Tensor(const LossInputs &)>;
+using Loss = std::function<torch::Tensor(const LossInputs&)>;
 
 /// What a loss asks of the trainer beyond logits and labels.
 struct LossNeeds {
-  bool catalogue = false; // LossInputs::catalogue
-  bool reward = false;    // LossInputs::reward
-  bool whole_batch =
-      false; // a mean over rows that a part of the batch does not know
+  bool catalogue = false;    // LossInputs::catalogue
+  bool reward = false;       // LossInputs::reward
+  bool whole_batch = false;  // a mean over rows that a part of the batch does not know
 };
 
 /// Source: as each entry says.
@@ -73,18 +66,18 @@ struct LossEntry {
   std::string_view name, summary, source;
   /// Options are the recipe's table of the term ("loss" and "weight" in it are
   /// the trainer's); throws ConfigError on an unknown key.
-  Loss (*make)(const Json &options);
+  Loss (*make)(const Json& options);
   LossNeeds needs{};
 };
 std::span<const LossEntry> losses();
 /// Throws ConfigError listing the known names.
-const LossEntry &loss_entry(const std::string &name);
-Loss make_loss(const std::string &name, const Json &options);
+const LossEntry& loss_entry(const std::string& name);
+Loss make_loss(const std::string& name, const Json& options);
 
 /// Whether a term of the recipe waits for the deviation of the training
 /// seconds: its loss is "squared" with transform = "scaled" and no `scale` (or
 /// 0). The trainer then sets the term's "scale" before make_loss, which refuses
 /// 0.
-bool needs_seconds_deviation(const Json &term);
+bool needs_seconds_deviation(const Json& term);
 
-} // namespace retort
+}  // namespace retort

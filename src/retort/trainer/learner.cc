@@ -10,85 +10,76 @@
 namespace retort {
 namespace {
 
-constexpr const char *kStudentOptimizer = "student_optimizer/";
-constexpr const char *kTeacherOptimizer = "teacher_optimizer/";
-constexpr const char *kStreaming = "streaming/";
-constexpr double kStreamingRate =
-    0.05; // of new intervals; Yi et al. try 0.01 to 0.1
+constexpr const char* kStudentOptimizer = "student_optimizer/";
+constexpr const char* kTeacherOptimizer = "teacher_optimizer/";
+constexpr const char* kStreaming = "streaming/";
+constexpr double kStreamingRate = 0.05;  // of new intervals; Yi et al. try 0.01 to 0.1
 
-constexpr const char *kRemedy =
+constexpr const char* kRemedy =
     "the last good checkpoint is kept. Check that feature's data, lower "
     "optimizer.learning_rate or "
     "set optimizer.clip_norm";
 
-} // namespace
+}  // namespace
 
 std::string_view name_of(Phase phase) {
   switch (phase) {
-  case Phase::kTeacher:
-    return "teacher";
-  case Phase::kStudent:
-    return "student";
-  default:
-    return "joint";
+    case Phase::kTeacher:
+      return "teacher";
+    case Phase::kStudent:
+      return "student";
+    default:
+      return "joint";
   }
 }
 
-Learner::Learner(const TrainRecipe &recipe, const Schema &schema, uint64_t seed,
-                 torch::Device device, int64_t planned_steps,
-                 const Dataset *dataset)
-    : terms_(recipe.terms), schema_(schema), device_(device),
-      widths_(dense_widths(schema)), reward_(recipe.reward),
+Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
+                 torch::Device device, int64_t planned_steps, const Dataset* dataset)
+    : terms_(recipe.terms),
+      schema_(schema),
+      device_(device),
+      widths_(dense_widths(schema)),
+      reward_(recipe.reward),
       draws_(seed, "negatives.step"),
       bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())) {
-  for (const TermOptions &term : terms_)
-    losses_.push_back(make_loss(term.loss, term.options));
+  for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
   const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
-  student_ =
-      make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
-  if (student_->spec().user.mixture)
-    student_->set_fusion(recipe.fusion.value);
+  student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
+  if (student_->spec().user.mixture) student_->set_fusion(recipe.fusion.value);
   student_->to(device_);
-  student_optimizer_ =
-      std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
+  student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
   if (recipe.needs().catalogue && dataset != nullptr)
-    catalogue_ = std::make_unique<CatalogueRows>(
-        *dataset, recipe.loop.rows == "impressions", device_);
+    catalogue_ =
+        std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
   if (recipe.needs_streaming_share() && catalogue_ != nullptr)
     streaming_.emplace(catalogue_->size(), kStreamingRate, device_);
   if (!recipe.mentor.empty() && dataset != nullptr) {
     mentor_ = load_run_models(recipe.mentor, *dataset, device_);
     if (mentor_->teacher == nullptr)
-      fail<ConfigError>(
-          "recipe key 'distill.run': the run {} has no ranking model",
-          recipe.mentor);
+      fail<ConfigError>("recipe key 'distill.run': the run {} has no ranking model", recipe.mentor);
   }
-  if (!recipe.has_teacher())
-    return;
-  teacher_ = make_ranking_model(schema, recipe.teacher,
-                                Rng(seed, "init.teacher"), student_.get());
+  if (!recipe.has_teacher()) return;
+  teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), student_.get());
   if (recipe.frozen && teacher_->shares_student())
-    fail<ConfigError>("recipe key 'distill.mode': 'frozen' trains the teacher "
-                      "first, alone; set teacher.sharing "
-                      "= \"none\"");
+    fail<ConfigError>(
+        "recipe key 'distill.mode': 'frozen' trains the teacher "
+        "first, alone; set teacher.sharing "
+        "= \"none\"");
   teacher_->to(device_);
-  teacher_optimizer_ =
-      std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
+  teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
 }
 
-bool Learner::active(const TermOptions &term) const {
-  return phase_ == Phase::kJoint ||
-         term.on_student() == (phase_ == Phase::kStudent);
+bool Learner::active(const TermOptions& term) const {
+  return phase_ == Phase::kJoint || term.on_student() == (phase_ == Phase::kStudent);
 }
 
-void Learner::score_student(const Batch &batch, const TensorBatch &tensors,
-                            int64_t step, LossInputs &logits) {
+void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int64_t step,
+                            LossInputs& logits) {
   const TraceScope trace("student: rest of forward");
-  CatalogueInputs &catalogue = logits.catalogue;
-  const std::vector<torch::Tensor> tasks =
-      student_->encode_user_tasks(tensors.users);
+  CatalogueInputs& catalogue = logits.catalogue;
+  const std::vector<torch::Tensor> tasks = student_->encode_user_tasks(tensors.users);
   const torch::Tensor items = student_->encode_items(tensors.items);
-  const auto score = [&](const torch::Tensor &vectors, torch::Tensor &users) {
+  const auto score = [&](const torch::Tensor& vectors, torch::Tensor& users) {
     users = expand_rows(vectors, tensors.user_of_row);
     return (users * items).sum(1);
   };
@@ -100,20 +91,17 @@ void Learner::score_student(const Batch &batch, const TensorBatch &tensors,
     const double w = student_->spec().fusion;
     logits.student = w * logits.student_click + (1 - w) * logits.student_dwm;
   }
-  if (catalogue_ != nullptr)
-    fill_catalogue(batch, tensors, items, step, catalogue);
+  if (catalogue_ != nullptr) fill_catalogue(batch, tensors, items, step, catalogue);
 }
 
-void Learner::fill_catalogue(const Batch &batch, const TensorBatch &tensors,
-                             const torch::Tensor &items, int64_t step,
-                             CatalogueInputs &catalogue) {
+void Learner::fill_catalogue(const Batch& batch, const TensorBatch& tensors,
+                             const torch::Tensor& items, int64_t step, CatalogueInputs& catalogue) {
   catalogue.user_of_row = tensors.user_of_row;
   catalogue.log_q = catalogue_->log_q();
   catalogue.targets = catalogue_->places(batch.item);
   catalogue.shown = catalogue.targets.masked_select(catalogue.targets >= 0);
   if (streaming_) {
-    if (torch::GradMode::is_enabled())
-      streaming_->update(catalogue.shown, step);
+    if (torch::GradMode::is_enabled()) streaming_->update(catalogue.shown, step);
     catalogue.streaming_log_q = streaming_->log_q();
   }
   catalogue.draws = draws_.fork(static_cast<uint64_t>(step));
@@ -127,16 +115,14 @@ void Learner::fill_catalogue(const Batch &batch, const TensorBatch &tensors,
   catalogue.item_of_row = places;
   catalogue.targets = torch::where(known, rows, places);
   catalogue.shown = rows.masked_select(known);
-  const auto of_row = [&](torch::Tensor &share) {
-    if (share.defined())
-      share = share.index_select(0, places.clamp_min(0));
+  const auto of_row = [&](torch::Tensor& share) {
+    if (share.defined()) share = share.index_select(0, places.clamp_min(0));
   };
   of_row(catalogue.log_q);
   of_row(catalogue.streaming_log_q);
 }
 
-Learner::Outputs Learner::forward(const Batch &batch, bool all_models,
-                                  int64_t step) {
+Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t step) {
   const TensorBatch tensors = [&] {
     const TraceScope trace("batch to tensors");
     return to_tensors(batch, widths_, device_);
@@ -146,14 +132,12 @@ Learner::Outputs Learner::forward(const Batch &batch, bool all_models,
   outputs.logits.read = tensors.read;
   outputs.logits.seconds = tensors.seconds;
   outputs.logits.known = tensors.known;
-  outputs.logits.reward =
-      tensors.seconds.clamp_max(reward_.clip) / reward_.mean;
+  outputs.logits.reward = tensors.seconds.clamp_max(reward_.clip) / reward_.mean;
   outputs.logits.logged_click = tensors.logged_click;
   outputs.logits.logged_dwm = tensors.logged_dwm;
   if (teacher_ != nullptr) {
     const TraceScope trace("teacher: rest of forward");
-    torch::AutoGradMode gradients(torch::GradMode::is_enabled() &&
-                                  phase_ != Phase::kStudent);
+    torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
     const TaskLogits logits = teacher_->score(tensors);
     outputs.logits.teacher_click = logits.click;
     outputs.logits.teacher_read_given_click = logits.read_given_click;
@@ -167,34 +151,30 @@ Learner::Outputs Learner::forward(const Batch &batch, bool all_models,
     outputs.logits.mentor_click = logits.click;
     outputs.logits.mentor_dwm = logits.dwm;
   }
-  if (all_models || phase_ != Phase::kTeacher)
-    score_student(batch, tensors, step, outputs.logits);
+  if (all_models || phase_ != Phase::kTeacher) score_student(batch, tensors, step, outputs.logits);
   const TraceScope trace("losses");
   outputs.terms.resize(terms_.size());
   for (size_t i = 0; i < terms_.size(); ++i) {
-    if (!active(terms_[i]))
-      continue;
+    if (!active(terms_[i])) continue;
     outputs.terms[i] = losses_[i](outputs.logits);
     const torch::Tensor weighted = outputs.terms[i] * terms_[i].weight;
-    outputs.total =
-        outputs.total.defined() ? outputs.total + weighted : weighted;
+    outputs.total = outputs.total.defined() ? outputs.total + weighted : weighted;
   }
   return outputs;
 }
 
-LossValues Learner::values_of(const Outputs &outputs) const {
+LossValues Learner::values_of(const Outputs& outputs) const {
   LossValues values;
   for (size_t i = 0; i < terms_.size(); ++i) {
-    const torch::Tensor &term = outputs.terms[i];
+    const torch::Tensor& term = outputs.terms[i];
     values.terms.push_back(term.defined() ? term.item<double>() : 0);
     values.total += terms_[i].weight * values.terms.back();
   }
   return values;
 }
 
-LossValues Learner::step(const Batch &batch, int64_t step, int64_t whole_rows) {
-  if (exchange_ != nullptr)
-    return step_with_peers(batch, step, whole_rows);
+LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
+  if (exchange_ != nullptr) return step_with_peers(batch, step, whole_rows);
   const MixedPrecision guard(bf16_);
   const Outputs outputs = forward(batch, false, step);
   const LossValues values = values_of(outputs);
@@ -209,19 +189,16 @@ LossValues Learner::step(const Batch &batch, int64_t step, int64_t whole_rows) {
 }
 
 void Learner::update_weights() {
-  if (phase_ != Phase::kTeacher)
-    student_optimizer_->step();
-  if (teacher_ != nullptr && phase_ != Phase::kStudent)
-    teacher_optimizer_->step();
+  if (phase_ != Phase::kTeacher) student_optimizer_->step();
+  if (teacher_ != nullptr && phase_ != Phase::kStudent) teacher_optimizer_->step();
 }
 
-Learner::Scores Learner::score(const Batch &batch) {
+Learner::Scores Learner::score(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const Outputs outputs = forward(batch, true, 0);
-  const LossInputs &logits = outputs.logits;
+  const LossInputs& logits = outputs.logits;
   return {values_of(outputs), logits.student, logits.teacher_click,
-          logits.teacher_read.defined() ? logits.teacher_read
-                                        : logits.teacher_click};
+          logits.teacher_read.defined() ? logits.teacher_read : logits.teacher_click};
 }
 
 double Learner::learning_rate() const {
@@ -231,59 +208,51 @@ double Learner::learning_rate() const {
 
 NamedTensors Learner::weights() const {
   NamedTensors tensors = add_prefix(named_weights(*student_), kStudentPrefix);
-  if (teacher_ != nullptr)
-    tensors.merge(add_prefix(named_weights(*teacher_), kTeacherPrefix));
+  if (teacher_ != nullptr) tensors.merge(add_prefix(named_weights(*teacher_), kTeacherPrefix));
   return tensors;
 }
 
 NamedTensors Learner::full_state() const {
   NamedTensors tensors = weights();
   tensors.merge(add_prefix(student_optimizer_->state(), kStudentOptimizer));
-  if (streaming_)
-    tensors.merge(add_prefix(streaming_->state(), kStreaming));
+  if (streaming_) tensors.merge(add_prefix(streaming_->state(), kStreaming));
   if (teacher_ != nullptr)
     tensors.merge(add_prefix(teacher_optimizer_->state(), kTeacherOptimizer));
   return tensors;
 }
 
-void Learner::load_full_state(const NamedTensors &tensors) {
+void Learner::load_full_state(const NamedTensors& tensors) {
   load_student(tensors);
   student_optimizer_->load_state(take_prefix(tensors, kStudentOptimizer));
-  if (streaming_)
-    streaming_->load_state(take_prefix(tensors, kStreaming));
-  if (teacher_ == nullptr)
-    return;
+  if (streaming_) streaming_->load_state(take_prefix(tensors, kStreaming));
+  if (teacher_ == nullptr) return;
   load_teacher(tensors);
   teacher_optimizer_->load_state(take_prefix(tensors, kTeacherOptimizer));
 }
 
-void Learner::load_student(const NamedTensors &tensors) {
+void Learner::load_student(const NamedTensors& tensors) {
   load_weights(*student_, take_prefix(tensors, kStudentPrefix));
 }
 
-void Learner::load_teacher(const NamedTensors &tensors) {
+void Learner::load_teacher(const NamedTensors& tensors) {
   load_weights(*teacher_, take_prefix(tensors, kTeacherPrefix));
 }
 
 void Learner::check_weights(int64_t step) const {
   const std::string culprit = nonfinite_weight(weights());
-  if (!culprit.empty())
-    fail<Error>("step {}: {}; {}", step, culprit, kRemedy);
+  if (!culprit.empty()) fail<Error>("step {}: {}; {}", step, culprit, kRemedy);
 }
 
-std::string Learner::refusal(const Batch &batch, const LossValues &losses,
-                             int64_t step) const {
+std::string Learner::refusal(const Batch& batch, const LossValues& losses, int64_t step) const {
   std::string terms;
   for (size_t i = 0; i < terms_.size(); ++i)
     if (!std::isfinite(losses.terms[i]))
       terms += (terms.empty() ? "'" : ", '") + terms_[i].name + '\'';
   std::string culprit = nonfinite_input(batch, schema_);
-  if (culprit.empty())
-    culprit = nonfinite_weight(weights());
-  if (culprit.empty())
-    culprit = "inputs and weights are finite, the logits overflow";
+  if (culprit.empty()) culprit = nonfinite_weight(weights());
+  if (culprit.empty()) culprit = "inputs and weights are finite, the logits overflow";
   return fmt::format("step {}: the loss is not finite (term {}): {}; {}", step,
                      terms.empty() ? "weights" : terms, culprit, kRemedy);
 }
 
-} // namespace retort
+}  // namespace retort

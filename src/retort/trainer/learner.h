@@ -34,25 +34,24 @@ struct LossValues {
 };
 
 class Learner {
-public:
+ public:
   /// Weights are drawn from streams of `seed` of their own a model, so that
   /// neither model's start depends on the other's presence. `planned_steps` of
   /// one phase ends the decay. Losses over the whole catalogue and mentors need
   /// `dataset`. Throws ConfigError for a mentor without a ranker.
-  Learner(const TrainRecipe &recipe, const Schema &schema, uint64_t seed,
-          torch::Device device, int64_t planned_steps,
-          const Dataset *dataset = nullptr);
+  Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
+          int64_t planned_steps, const Dataset* dataset = nullptr);
 
   /// From now on only the terms of the phase count, and only its models learn;
   /// steps are made together with the ranks where there are several.
-  void set_phase(Phase phase, Ranks *ranks = nullptr);
+  void set_phase(Phase phase, Ranks* ranks = nullptr);
   Phase phase() const { return phase_; }
 
   /// One step on the batch, which with several ranks is this rank's part of one
   /// of `whole_rows` rows; the losses are those of the whole. Throws Error
   /// before any weight changes if a loss is not finite, naming `step` and what
   /// holds the first value that is not.
-  LossValues step(const Batch &batch, int64_t step, int64_t whole_rows = 0);
+  LossValues step(const Batch& batch, int64_t step, int64_t whole_rows = 0);
   /// Ctrl-C came, on any rank before the end of its last step: the same answer
   /// on all ranks.
   bool asked_to_stop() const;
@@ -61,14 +60,14 @@ public:
   /// there is no teacher.
   struct Scores {
     LossValues losses;
-    torch::Tensor student, teacher_click; // [R]
-    torch::Tensor teacher_read; // [R]; of a teacher without reads its click
+    torch::Tensor student, teacher_click;  // [R]
+    torch::Tensor teacher_read;            // [R]; of a teacher without reads its click
   };
-  Scores score(const Batch &batch);
+  Scores score(const Batch& batch);
 
-  CandidateModel &student() { return *student_; }
+  CandidateModel& student() { return *student_; }
   std::shared_ptr<CandidateModel> shared_student() const { return student_; }
-  RankingModel *teacher() { return teacher_.get(); }
+  RankingModel* teacher() { return teacher_.get(); }
   torch::Device device() const { return device_; }
   double learning_rate() const;
 
@@ -77,59 +76,54 @@ public:
   /// ("student_optimizer/..").
   NamedTensors weights() const;
   NamedTensors full_state() const;
-  void load_full_state(const NamedTensors &tensors);
-  void load_student(const NamedTensors &tensors);
-  void load_teacher(const NamedTensors &tensors);
+  void load_full_state(const NamedTensors& tensors);
+  void load_student(const NamedTensors& tensors);
+  void load_teacher(const NamedTensors& tensors);
   /// Throws Error naming the first weight that is not finite: nothing worth
   /// keeping is lost by refusing to write it.
   void check_weights(int64_t step) const;
 
-private:
+ private:
   struct Outputs {
     LossInputs logits;
-    std::vector<torch::Tensor>
-        terms; // undefined for terms that are not of the phase
+    std::vector<torch::Tensor> terms;  // undefined for terms that are not of the phase
     torch::Tensor total;
   };
   /// `step` is what the step's own draws are made from.
-  Outputs forward(const Batch &batch, bool all_models, int64_t step);
-  void score_student(const Batch &batch, const TensorBatch &tensors,
-                     int64_t step, LossInputs &logits);
+  Outputs forward(const Batch& batch, bool all_models, int64_t step);
+  void score_student(const Batch& batch, const TensorBatch& tensors, int64_t step,
+                     LossInputs& logits);
   /// `items` [R, D] are the batch's.
-  void fill_catalogue(const Batch &batch, const TensorBatch &tensors,
-                      const torch::Tensor &items, int64_t step,
-                      CatalogueInputs &catalogue);
-  bool active(const TermOptions &term) const;
-  LossValues values_of(const Outputs &outputs) const;
-  LossValues step_with_peers(const Batch &batch, int64_t step,
-                             int64_t whole_rows);
+  void fill_catalogue(const Batch& batch, const TensorBatch& tensors, const torch::Tensor& items,
+                      int64_t step, CatalogueInputs& catalogue);
+  bool active(const TermOptions& term) const;
+  LossValues values_of(const Outputs& outputs) const;
+  LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
   void update_weights();
   /// Why a step is refused, in words.
-  std::string refusal(const Batch &batch, const LossValues &losses,
-                      int64_t step) const;
+  std::string refusal(const Batch& batch, const LossValues& losses, int64_t step) const;
 
   std::vector<TermOptions> terms_;
   std::vector<Loss> losses_;
-  const Schema &schema_;
+  const Schema& schema_;
   torch::Device device_;
   DenseWidths widths_;
   RewardOptions reward_;
-  Rng draws_;                       // of negatives that losses ask for
-  std::optional<RunModels> mentor_; // frozen
-  std::unique_ptr<CatalogueRows>
-      catalogue_; // where a loss compares with all items
-  std::optional<StreamingShare> streaming_; // where a loss asks for it
-  bool bf16_;                               // dense layers of a step
+  Rng draws_;                                 // of negatives that losses ask for
+  std::optional<RunModels> mentor_;           // frozen
+  std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
+  std::optional<StreamingShare> streaming_;   // where a loss asks for it
+  bool bf16_;                                 // dense layers of a step
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;
   std::unique_ptr<Optimizer> student_optimizer_, teacher_optimizer_;
-  Ranks *ranks_ = nullptr;
-  std::unique_ptr<GradientExchange> exchange_; // where there are several ranks
+  Ranks* ranks_ = nullptr;
+  std::unique_ptr<GradientExchange> exchange_;  // where there are several ranks
   bool peer_asked_to_stop_ = false;
 };
 
-constexpr const char *kStudentPrefix = "student/";
-constexpr const char *kTeacherPrefix = "teacher/";
+constexpr const char* kStudentPrefix = "student/";
+constexpr const char* kTeacherPrefix = "teacher/";
 
-} // namespace retort
+}  // namespace retort

@@ -26,8 +26,7 @@ TEST(WeightedBce, CountsOnlyRowsWhoseMinutesAreKnown) {
 }
 
 TEST(WeightedBce, ItsOddsAreTheExpectedWeightTimesTheOddsOfAClick) {
-  // Clicks with p = .25 and mean weight 3: the best constant logit is log(3 p /
-  // (1 - p)).
+  // Clicks with p = .25 and mean weight 3: the best constant logit is log(3 p / (1 - p)).
   const torch::Tensor y = doubles({1, 0, 0, 0, 1, 0, 0, 0}), w = doubles({2, 0, 0, 0, 4, 0, 0, 0}),
                       known = torch::ones_like(y);
   const auto f = [&](torch::Tensor s) { return weighted_bce(s.expand({8}), y, w, known); };

@@ -11,8 +11,7 @@
 namespace retort {
 namespace {
 
-/// One row whose logits over four items are (1, -.5, .3, 2); its item is the
-/// third.
+/// One row whose logits over four items are (1, -.5, .3, 2); its item is the third.
 LossInputs golden_row(bool doubles_too = false) {
   LossInputs inputs;
   const auto type = doubles_too ? torch::kFloat64 : torch::kFloat32;

@@ -1,5 +1,4 @@
-// The table of losses. A loss never samples and never owns weights; it sees
-// logits and labels.
+// The table of losses. A loss never samples and never owns weights; it sees logits and labels.
 #pragma once
 
 #include <functional>
@@ -15,8 +14,7 @@
 
 namespace retort {
 
-/// What a loss over the catalogue needs: the vectors behind the student's
-/// logits.
+/// What a loss over the catalogue needs: the vectors behind the student's logits.
 struct CatalogueInputs {
   torch::Tensor users;                   // [R, D] of a student of one vector
   torch::Tensor users_click, users_dwm;  // [R, D] of one with a vector a task
@@ -34,8 +32,7 @@ struct CatalogueInputs {
   Rng draws;                  // of this step
 };
 
-/// What a loss may look at; undefined tensors where a recipe has none. All [R]
-/// float.
+/// What a loss may look at; undefined tensors where a recipe has none. All [R] float.
 struct LossInputs {
   torch::Tensor student{};                       // s, the student's inner product
   torch::Tensor student_click{}, student_dwm{};  // of a student with one vector a task
@@ -64,8 +61,8 @@ struct LossNeeds {
 /// Source: as each entry says.
 struct LossEntry {
   std::string_view name, summary, source;
-  /// Options are the recipe's table of the term ("loss" and "weight" in it are
-  /// the trainer's); throws ConfigError on an unknown key.
+  /// Options are the recipe's table of the term ("loss" and "weight" in it are the trainer's);
+  /// throws ConfigError on an unknown key.
   Loss (*make)(const Json& options);
   LossNeeds needs{};
 };
@@ -74,10 +71,9 @@ std::span<const LossEntry> losses();
 const LossEntry& loss_entry(const std::string& name);
 Loss make_loss(const std::string& name, const Json& options);
 
-/// Whether a term of the recipe waits for the deviation of the training
-/// seconds: its loss is "squared" with transform = "scaled" and no `scale` (or
-/// 0). The trainer then sets the term's "scale" before make_loss, which refuses
-/// 0.
+/// Whether a term of the recipe waits for the deviation of the training seconds: its loss is
+/// "squared" with transform = "scaled" and no `scale` (or 0). The trainer then sets the term's
+/// "scale" before make_loss, which refuses 0.
 bool needs_seconds_deviation(const Json& term);
 
 }  // namespace retort

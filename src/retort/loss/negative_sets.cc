@@ -49,8 +49,7 @@ torch::Tensor uniform(const torch::Tensor& users, const CatalogueInputs& catalog
   return against(own_logits(logits, catalogue.targets), logits.gather(1, drawn));
 }
 
-/// Items of the batch's other rows; those equal to the row's own are accidental
-/// hits.
+/// Items of the batch's other rows; those equal to the row's own are accidental hits.
 torch::Tensor batch_softmax(const torch::Tensor& users, const CatalogueInputs& catalogue,
                             const NegativeSet& set, bool correct) {
   const auto rows_of = [&](const torch::Tensor& x, const torch::Tensor& at) {
@@ -147,8 +146,8 @@ torch::Tensor draw_uniform(const torch::Tensor& targets, int64_t items, int64_t 
   for (int64_t row = 0; row < own.size(0); ++row) {
     const Rng of_row = rng.fork(static_cast<uint64_t>(row));
     const int64_t target = own.data_ptr<int64_t>()[row];
-    // The first n places of a shuffle; the swaps go back afterwards, so that a
-    // row's draws do not depend on the rows before it.
+    // The first n places of a shuffle; the swaps go back afterwards, so that a row's draws do not
+    // depend on the rows before it.
     std::vector<size_t> swapped;
     for (int64_t k = 0; k < n; ++k) {
       const auto at = static_cast<size_t>(k);

@@ -63,12 +63,9 @@ torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, doub
   const CatalogueInputs& catalogue = inputs.catalogue;
   if (catalogue.item_of_row.defined() && !set.kind.starts_with("batch"))
     fail<ConfigError>(
-        "loss 'softmax': items of this dataset have features "
-        "that depend on the moment (as-of "
-        "aggregates, age), so that no step knows the whole "
-        "catalogue; write negatives = \"batch\" "
-        "or \"batch_corrected\", not \"{}\", or leave those "
-        "features out of the dataset",
+        "loss 'softmax': items of this dataset have features that depend on the moment (as-of "
+        "aggregates, age), so that no step knows the whole catalogue; write negatives = \"batch\" "
+        "or \"batch_corrected\", not \"{}\", or leave those features out of the dataset",
         set.kind);
   const bool clicks = on != "student_dwm";
   const torch::Tensor& users = on == "student" ? catalogue.users
@@ -76,10 +73,8 @@ torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, doub
                                                : catalogue.users_dwm;
   if (!users.defined() || !catalogue.items.defined())
     fail<ConfigError>(
-        "loss 'softmax' wants the vectors of '{}', which the "
-        "student does not have: one of "
-        "two_tower has 'student', one of multi_task "
-        "'student_click' and 'student_dwm'",
+        "loss 'softmax' wants the vectors of '{}', which the student does not have: one of "
+        "two_tower has 'student', one of multi_task 'student_click' and 'student_dwm'",
         on);
   const torch::Tensor like = users.select(1, 0);
   const torch::Tensor y = label_of(inputs, "click", kName, like);

@@ -16,8 +16,7 @@ constexpr const char* kStreaming = "streaming/";
 constexpr double kStreamingRate = 0.05;  // of new intervals; Yi et al. try 0.01 to 0.1
 
 constexpr const char* kRemedy =
-    "the last good checkpoint is kept. Check that feature's data, lower "
-    "optimizer.learning_rate or "
+    "the last good checkpoint is kept. Check that feature's data, lower optimizer.learning_rate or "
     "set optimizer.clip_norm";
 
 }  // namespace
@@ -62,8 +61,7 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), student_.get());
   if (recipe.frozen && teacher_->shares_student())
     fail<ConfigError>(
-        "recipe key 'distill.mode': 'frozen' trains the teacher "
-        "first, alone; set teacher.sharing "
+        "recipe key 'distill.mode': 'frozen' trains the teacher first, alone; set teacher.sharing "
         "= \"none\"");
   teacher_->to(device_);
   teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);

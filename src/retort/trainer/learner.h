@@ -1,5 +1,5 @@
-// Models, losses and optimizers of one recipe, and the step that trains them.
-// The loop around it (epochs, validation, checkpoints) is train.cc.
+// Models, losses and optimizers of one recipe, and the step that trains them. The loop around
+// it (epochs, validation, checkpoints) is train.cc.
 #pragma once
 
 #include <memory>
@@ -21,13 +21,13 @@
 
 namespace retort {
 
-/// What learns. joint: teacher and student in one backward pass; teacher,
-/// student: the two phases of frozen distillation.
+/// What learns. joint: teacher and student in one backward pass; teacher, student: the two phases
+/// of frozen distillation.
 enum class Phase { kJoint, kTeacher, kStudent };
 std::string_view name_of(Phase phase);
 
-/// Values of a step's or a split's losses: `terms` unweighted, in the recipe's
-/// order, 0 for terms that are not of the phase; `total` their weighted sum.
+/// Values of a step's or a split's losses: `terms` unweighted, in the recipe's order, 0 for terms
+/// that are not of the phase; `total` their weighted sum.
 struct LossValues {
   double total = 0;
   std::vector<double> terms;
@@ -35,29 +35,26 @@ struct LossValues {
 
 class Learner {
  public:
-  /// Weights are drawn from streams of `seed` of their own a model, so that
-  /// neither model's start depends on the other's presence. `planned_steps` of
-  /// one phase ends the decay. Losses over the whole catalogue and mentors need
-  /// `dataset`. Throws ConfigError for a mentor without a ranker.
+  /// Weights are drawn from streams of `seed` of their own a model, so that neither model's start
+  /// depends on the other's presence. `planned_steps` of one phase ends the decay.
+  /// Losses over the whole catalogue and mentors need `dataset`. Throws ConfigError for a mentor
+  /// without a ranker.
   Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed, torch::Device device,
           int64_t planned_steps, const Dataset* dataset = nullptr);
 
-  /// From now on only the terms of the phase count, and only its models learn;
-  /// steps are made together with the ranks where there are several.
+  /// From now on only the terms of the phase count, and only its models learn; steps are made
+  /// together with the ranks where there are several.
   void set_phase(Phase phase, Ranks* ranks = nullptr);
   Phase phase() const { return phase_; }
 
-  /// One step on the batch, which with several ranks is this rank's part of one
-  /// of `whole_rows` rows; the losses are those of the whole. Throws Error
-  /// before any weight changes if a loss is not finite, naming `step` and what
-  /// holds the first value that is not.
+  /// One step on the batch, which with several ranks is this rank's part of one of `whole_rows`
+  /// rows; the losses are those of the whole. Throws Error before any weight changes if a loss is
+  /// not finite, naming `step` and what holds the first value that is not.
   LossValues step(const Batch& batch, int64_t step, int64_t whole_rows = 0);
-  /// Ctrl-C came, on any rank before the end of its last step: the same answer
-  /// on all ranks.
+  /// Ctrl-C came, on any rank before the end of its last step: the same answer on all ranks.
   bool asked_to_stop() const;
 
-  /// Losses and logits of a batch without gradients; undefined tensors where
-  /// there is no teacher.
+  /// Losses and logits of a batch without gradients; undefined tensors where there is no teacher.
   struct Scores {
     LossValues losses;
     torch::Tensor student, teacher_click;  // [R]
@@ -71,16 +68,15 @@ class Learner {
   torch::Device device() const { return device_; }
   double learning_rate() const;
 
-  /// Weights alone ("student/..", "teacher/..") and the optimizers' state
-  /// beside them
+  /// Weights alone ("student/..", "teacher/..") and the optimizers' state beside them
   /// ("student_optimizer/..").
   NamedTensors weights() const;
   NamedTensors full_state() const;
   void load_full_state(const NamedTensors& tensors);
   void load_student(const NamedTensors& tensors);
   void load_teacher(const NamedTensors& tensors);
-  /// Throws Error naming the first weight that is not finite: nothing worth
-  /// keeping is lost by refusing to write it.
+  /// Throws Error naming the first weight that is not finite: nothing worth keeping is lost by
+  /// refusing to write it.
   void check_weights(int64_t step) const;
 
  private:

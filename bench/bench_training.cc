@@ -1,6 +1,7 @@
 // The joint DMTL step at the published sizes: batch 2048, 8 user and 6 item fields of 100,000 rows,
 // width 30. Prints one line as bench/peers/dmtl_torch.py does; batches are made before the clock
-// starts. --grouped: 1 + 4 rows share a user and a moment, as training has them.
+// starts. --grouped: 1 + 4 rows share a user and a moment, as training has them. --run: a whole
+// training run on a dataset of such fields beside steps on the same batches, made before.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,8 +15,10 @@
 
 #include "retort/common/recipe.h"
 #include "retort/common/trace.h"
+#include "retort/dataset/loader.h"
 #include "retort/trainer/learner.h"
 #include "retort/trainer/torch_info.h"
+#include "retort/trainer/train.h"
 
 namespace retort {
 namespace {
@@ -30,7 +33,8 @@ struct Flags {
   int32_t threads = 1;
   std::string precision = "auto";
   int64_t batch = 2048, steps = 20, warmup = 3;
-  bool grouped = false, profile = false;
+  int32_t clicks = 160'000;
+  bool grouped = false, profile = false, run = false;
 };
 
 Schema many_fields() {
@@ -39,6 +43,7 @@ Schema many_fields() {
     FeatureSpec spec;
     spec.name = "field" + std::to_string(field);
     spec.side = field < kUserFields ? Side::kUser : Side::kItem;
+    spec.column = spec.name;
     spec.vocabulary = spec.name;
     spec.rows = kRows;
     schema.features.push_back(spec);
@@ -116,6 +121,79 @@ void run(const Flags& flags) {
   if (recorder) std::fputs(recorder->table().c_str(), stdout);
 }
 
+/// A day of clicks of 100,000 users on 100,000 items, whose fields are drawn at random; the last
+/// tenth is for validation.
+void write_dataset(int32_t clicks, const fs::path& folder) {
+  TinyDataset data;
+  data.users = data.items = kRows;
+  data.schema = many_fields();
+  const Rng rng(9, "bench.dataset");
+  uint64_t draws = 0;
+  const auto below = [&](int64_t n) {
+    return static_cast<int32_t>(rng.below(static_cast<uint64_t>(n), draws++));
+  };
+  for (const FeatureSpec& spec : data.schema.features) {
+    auto& ids = data.ids[(spec.side == Side::kUser ? "user." : "item.") + spec.name];
+    for (int64_t row = 0; row < kRows; ++row) ids.push_back(below(kRows));
+  }
+  constexpr int64_t kSecond = 1'000'000;
+  for (int32_t i = 0; i < clicks; ++i) {
+    TinyClick click;
+    click.user = below(kRows);
+    click.item = below(kRows);
+    click.time = i * int64_t{86'400} * kSecond / clicks;
+    click.seconds = static_cast<float>(below(60));
+    click.split = i < clicks / 10 * 9 ? Split::kTrain : Split::kValid;
+    data.clicks.push_back(click);
+  }
+  data.write(folder);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// Rows a second of steps on batches of the loader that were made before the clock starts.
+double bare_rows_per_second(const Flags& flags, const Dataset& dataset, const Json& recipe) {
+  const TrainRecipe read = read_train_recipe(recipe, dataset);
+  const Loader loader(dataset, training_rows(recipe, dataset, 1));
+  Learner learner(read, dataset.schema(), 1, torch::kCPU, 1, &dataset);
+  std::vector<Batch> batches(static_cast<size_t>(
+      std::min(loader.batches() - 1, flags.warmup + flags.steps)));  // whole ones
+  for (size_t i = 0; i < batches.size(); ++i) loader.load(0, static_cast<int64_t>(i), batches[i]);
+  std::chrono::steady_clock::time_point begin;
+  int64_t rows = 0;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    if (i == static_cast<size_t>(flags.warmup)) begin = std::chrono::steady_clock::now();
+    learner.step(batches[i], static_cast<int64_t>(i));
+    if (i >= static_cast<size_t>(flags.warmup)) rows += batches[i].rows();
+  }
+  return static_cast<double>(rows) / seconds_since(begin);
+}
+
+/// One epoch of train() as it is (loader and negatives on their thread, optimizer, metrics log),
+/// between two measurements of the bare step; validation and checkpoints are told apart.
+void run_whole(const Flags& flags) {
+  set_torch_threads(flags.threads);
+  const ScratchFolder scratch;
+  write_dataset(flags.clicks, scratch / "d");
+  const Dataset dataset(scratch / "d");
+  const Json recipe = load_recipe(find_recipe("dmtl"), "paper",
+                                  {"train.precision=" + flags.precision,
+                                   "train.batch=" + std::to_string(flags.batch), "train.epochs=1"});
+  const double before = bare_rows_per_second(flags, dataset, recipe);
+  const auto begin = std::chrono::steady_clock::now();
+  const TrainResult result = train(recipe, dataset, {.run = scratch / "run", .device = "cpu"});
+  const double whole = seconds_since(begin);
+  const double after = bare_rows_per_second(flags, dataset, recipe);
+  const double bare = (before + after) / 2;
+  std::printf(
+      "retort-run precision=%s threads=%d batch=%ld steps=%ld bare_samples_per_s=%.0f "
+      "samples_per_s=%.0f share_of_bare=%.3f waiting=%.4f seconds_with_validation=%.1f\n",
+      flags.precision.c_str(), flags.threads, flags.batch, result.steps, bare,
+      result.rows_per_second, result.rows_per_second / bare, result.data_wait_share, whole);
+}
+
 }  // namespace
 }  // namespace retort
 
@@ -129,7 +207,10 @@ int main(int argc, char** argv) {
   app.add_option("--warmup", flags.warmup);
   app.add_flag("--profile", flags.profile, "where a step's time goes");
   app.add_flag("--grouped", flags.grouped, "1 + 4 rows a user");
+  app.add_flag("--run", flags.run, "a whole training run beside the bare step");
+  app.add_option("--clicks", flags.clicks, "of the run's dataset")
+      ->check(CLI::Range(1000, 10'000'000));
   CLI11_PARSE(app, argc, argv);
-  retort::run(flags);
+  flags.run ? retort::run_whole(flags) : retort::run(flags);
   return 0;
 }

@@ -96,48 +96,104 @@ TEST(SumGroups, MatchesLoopsWithEmptyGroupsAtBothEnds) {
         expected[static_cast<size_t>(owner[static_cast<size_t>(r)] * width + c)] +=
             values[static_cast<size_t>(r * width + c)];
     std::vector<Bf16> sums(expected.size(), 9);
-    sum_groups(narrow(values).data(), owner.data(), rows, groups, width, sums.data());
+    sum_groups(narrow(values).data(), nullptr, owner.data(), rows, groups, width, sums.data());
+    EXPECT_EQ(widened(sums), expected);
+    // Where an output is not above 0, its row counts nothing.
+    const std::vector<float> output = whole_numbers(rows * width, "output");
+    std::fill(expected.begin(), expected.end(), 0.0F);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < width; ++c)
+        if (output[static_cast<size_t>(r * width + c)] > 0)
+          expected[static_cast<size_t>(owner[static_cast<size_t>(r)] * width + c)] +=
+              values[static_cast<size_t>(r * width + c)];
+    sum_groups(narrow(values).data(), narrow(output).data(), owner.data(), rows, groups, width,
+               sums.data());
     EXPECT_EQ(widened(sums), expected);
   }
 }
 
-TEST(GatedSum, AndItsDerivativesMatchLoops) {
-  const int64_t rows = 5, width = 37, count = 3;
-  const std::vector<float> gate = whole_numbers(rows * count, "gate"),
-                           dout = whole_numbers(rows * width, "dout");
-  std::vector<std::vector<Bf16>> parts, dparts(3, std::vector<Bf16>(rows * width));
-  std::vector<std::vector<float>> values;
-  std::vector<const Bf16*> from;
-  std::vector<Bf16*> to;
-  for (const char* stream : {"a", "b", "c"}) {
-    values.push_back(whole_numbers(rows * width, stream));
-    parts.push_back(narrow(values.back()));
-  }
-  for (size_t k = 0; k < 3; ++k) {
-    from.push_back(parts[k].data());
-    to.push_back(dparts[k].data());
-  }
-  std::vector<Bf16> out(rows * width);
-  std::vector<float> dgate(rows * count);
-  gated_sum(gate.data(), from.data(), rows, count, width, out.data());
-  gated_sum_backward(gate.data(), from.data(), narrow(dout).data(), rows, count, width,
-                     dgate.data(), to.data());
-  const std::vector<float> found = widened(out);
-  for (size_t r = 0; r < 5; ++r) {
-    for (size_t k = 0; k < 3; ++k) {
-      float product = 0;
-      for (size_t c = 0; c < 37; ++c) {
-        product += dout[r * 37 + c] * values[k][r * 37 + c];
-        EXPECT_EQ(widened(dparts[k])[r * 37 + c], gate[r * 3 + k] * dout[r * 37 + c]);
+/// The scalar that gated_sums' derivatives are of: sum of out * pull, in double.
+double pulled(const std::vector<double>& logits, const std::vector<std::vector<float>>& parts,
+              const std::vector<std::vector<float>>& pull, const GateSizes& s) {
+  double sum = 0;
+  for (int64_t r = 0; r < s.rows; ++r)
+    for (int64_t t = 0; t < s.tasks; ++t) {
+      const double* own = &logits[static_cast<size_t>((r * s.tasks + t) * s.experts)];
+      double all = 0;
+      for (int64_t k = 0; k < s.experts; ++k) all += std::exp(own[k]);
+      for (int64_t k = 0; k < s.experts; ++k)
+        for (int64_t c = 0; c < s.width; ++c) {
+          const auto at = static_cast<size_t>(r * s.width + c);
+          sum += std::exp(own[k]) / all * parts[static_cast<size_t>(k)][at] *
+                 pull[static_cast<size_t>(t)][at];
+        }
+    }
+  return sum;
+}
+
+TEST(GatedSums, AndTheirDerivativesMatchLoopsAndFiniteDifferences) {
+  for (const GateSizes& s :
+       {GateSizes{5, 2, 3, 37}, GateSizes{1, 1, 1, 16}, GateSizes{3, 3, 2, 1}}) {
+    const auto values = static_cast<size_t>(s.rows * s.width);
+    const std::vector<float> logits = whole_numbers(s.rows * s.tasks * s.experts, "logits");
+    std::vector<std::vector<float>> parts, pull;
+    std::vector<std::vector<Bf16>> narrow_parts, narrow_pull, out, dparts;
+    for (int64_t k = 0; k < s.experts; ++k) {
+      parts.push_back(whole_numbers(s.rows * s.width, k == 0 ? "a" : k == 1 ? "b" : "c"));
+      narrow_parts.push_back(narrow(parts.back()));
+      dparts.emplace_back(values, Bf16{9});
+    }
+    for (int64_t t = 0; t < s.tasks; ++t) {
+      pull.push_back(whole_numbers(s.rows * s.width, t == 0 ? "d" : t == 1 ? "e" : "f"));
+      narrow_pull.push_back(narrow(pull.back()));
+      out.emplace_back(values, Bf16{9});
+    }
+    const auto pointers = [](auto& lists) {
+      std::vector<Bf16*> all;
+      for (auto& list : lists) all.push_back(list.data());
+      return all;
+    };
+    std::vector<float> gate(logits.size()), dlogits(logits.size(), 9);
+    gated_sums(logits.data(), pointers(narrow_parts).data(), s, gate.data(), pointers(out).data());
+    gated_sums_backward(gate.data(), pointers(narrow_parts).data(), pointers(narrow_pull).data(), s,
+                        dlogits.data(), pointers(dparts).data());
+    const std::vector<double> exact(logits.begin(), logits.end());
+    for (size_t i = 0; i < logits.size(); ++i) {
+      constexpr double kStep = 1e-4;
+      std::vector<double> up(exact), down(exact);
+      up[i] += kStep;
+      down[i] -= kStep;
+      const double slope =
+          (pulled(up, parts, pull, s) - pulled(down, parts, pull, s)) / (2 * kStep);
+      EXPECT_NEAR(dlogits[i], slope, 1e-4 * (1 + std::abs(slope)));
+    }
+    for (size_t at = 0; at < values; ++at) {
+      const size_t row = at / static_cast<size_t>(s.width);
+      const auto gate_of = [&](int64_t t, int64_t k) {
+        return gate[(row * static_cast<size_t>(s.tasks) + static_cast<size_t>(t)) *
+                        static_cast<size_t>(s.experts) +
+                    static_cast<size_t>(k)];
+      };
+      for (int64_t t = 0; t < s.tasks; ++t) {
+        double sum = 0;
+        for (int64_t k = 0; k < s.experts; ++k)
+          sum += gate_of(t, k) * parts[static_cast<size_t>(k)][at];
+        EXPECT_NEAR(widened(out[static_cast<size_t>(t)])[at], sum, std::abs(sum) / 256 + 1e-6);
       }
-      EXPECT_EQ(dgate[r * 3 + k], product);
-    }
-    for (size_t c = 0; c < 37; ++c) {
-      float sum = 0;
-      for (size_t k = 0; k < 3; ++k) sum += gate[r * 3 + k] * values[k][r * 37 + c];
-      EXPECT_EQ(found[r * 37 + c], sum);
+      for (int64_t k = 0; k < s.experts; ++k) {
+        double sum = 0;
+        for (int64_t t = 0; t < s.tasks; ++t)
+          sum += gate_of(t, k) * pull[static_cast<size_t>(t)][at];
+        EXPECT_NEAR(widened(dparts[static_cast<size_t>(k)])[at], sum, std::abs(sum) / 256 + 1e-6);
+      }
     }
   }
+}
+
+TEST(AddTo, RoundsTheSum) {
+  std::vector<Bf16> sum = narrow({1, 256, -3});
+  add_to(narrow({2, 1, 3}).data(), 3, sum.data());
+  EXPECT_THAT(widened(sum), ElementsAre(3, 256, 0));  // 257 lies half way; 256 is even
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <omp.h>
 
 #include "retort/common/error.h"
 #include "retort/common/rng.h"
@@ -73,26 +75,34 @@ struct Case {
   std::vector<float> weight, bias, dy;
 };
 
-void expect_products(const DenseShape& shape, int64_t spare, bool with_bias) {
+void expect_products(DensePlan::Engine engine, const DenseShape& shape, int64_t spare,
+                     bool with_bias) {
   SCOPED_TRACE(::testing::Message() << shape.rows << " x " << shape.in << " -> " << shape.out);
   const Case data(shape, spare);
   const auto outputs = static_cast<size_t>(shape.rows * shape.out);
-  const std::vector<float> before = draws(shape.rows * shape.out, "before");
-  DensePlan plan(shape);
+  // Summands are those of three owners.
+  const std::vector<float> before = draws(3 * shape.out, "before");
+  std::vector<Bf16> before_narrow(before.size());
+  to_bf16(before.data(), 1, std::ssize(before), 0, before_narrow.data(), std::ssize(before));
+  const std::vector<float> summand = shape.float_output ? before : widened(before_narrow);
+  std::vector<int64_t> owner(static_cast<size_t>(shape.rows));
+  for (size_t r = 0; r < owner.size(); ++r) owner[r] = static_cast<int64_t>(3 * r / owner.size());
+  DensePlan plan(shape, engine);
 
-  std::vector<float> y(before);
-  std::vector<Bf16> narrow(outputs);
-  to_bf16(before.data(), 1, std::ssize(before), 0, narrow.data(), std::ssize(before));
-  const std::vector<float> summand = shape.float_output ? before : widened(narrow);
+  std::vector<float> y(outputs, 9);
+  std::vector<Bf16> narrow(outputs, 9);
   plan.forward(data.x.data(), data.weight.data(), data.stride,
                with_bias ? data.bias.data() : nullptr,
-               shape.float_output ? static_cast<void*>(y.data()) : narrow.data());
+               shape.float_output ? static_cast<void*>(y.data()) : narrow.data(),
+               {shape.float_output ? static_cast<const void*>(before.data()) : before_narrow.data(),
+                owner.data()});
   if (!shape.float_output) y = widened(narrow);
   const double rounding = shape.float_output ? 1e-5 : 1.0 / 256;
   for (int64_t r = 0; r < shape.rows; ++r) {
     for (int64_t o = 0; o < shape.out; ++o) {
       const auto at = static_cast<size_t>(r * shape.out + o);
-      double sum = shape.add ? summand[at] : 0, size = std::abs(sum);
+      const auto from = static_cast<size_t>(owner[static_cast<size_t>(r)] * shape.out + o);
+      double sum = shape.add ? summand[from] : 0, size = std::abs(sum);
       if (with_bias) sum += data.bias[static_cast<size_t>(o)];
       for (int64_t i = 0; i < shape.in; ++i) {
         sum += data.x_at(r, i) * data.weight_at(o, i);
@@ -105,29 +115,52 @@ void expect_products(const DenseShape& shape, int64_t spare, bool with_bias) {
 
   std::vector<Bf16> dy_narrow(outputs);
   to_bf16(data.dy.data(), 1, std::ssize(data.dy), 0, dy_narrow.data(), std::ssize(data.dy));
-  std::vector<Bf16> dx(static_cast<size_t>(shape.rows * data.columns), 0xFFFF);
-  plan.backward_data(dy_narrow.data(), data.weight.data(), data.stride, dx.data());
+  // With a ReLU, gradients count where the output is above 0.
+  std::vector<Bf16> output(outputs);
+  to_bf16(y.data(), 1, std::ssize(y), 0, output.data(), std::ssize(y));
+  const auto dy_at = [&](int64_t r, int64_t o) {
+    const auto at = static_cast<size_t>(r * shape.out + o);
+    return shape.relu && !(y[at] > 0) ? 0 : data.dy_at(r, o);
+  };
+  std::vector<Bf16> dx(static_cast<size_t>(shape.rows * data.columns), 0xFFFF), more(dx);
+  std::vector<float> dw(data.weight.size(), -7), db(static_cast<size_t>(shape.out));
+  DenseBackward pass{.x = data.x.data(),
+                     .dy = dy_narrow.data(),
+                     .output = shape.relu ? output.data() : nullptr,
+                     .weight = data.weight.data(),
+                     .stride = data.stride,
+                     .dweight = dw.data(),
+                     .dbias = db.data(),
+                     .dx = dx.data()};
+  plan.backward(pass);
   const std::vector<float> dx_wide = widened(dx);
+  const std::vector<float> start = draws(std::ssize(more), "start");
+  to_bf16(start.data(), 1, std::ssize(start), 0, more.data(), std::ssize(start));
+  const std::vector<float> start_wide = widened(more);
+  pass.dx = more.data();
+  pass.add = true;
+  plan.backward(pass);
+  const std::vector<float> more_wide = widened(more);
   for (int64_t r = 0; r < shape.rows; ++r) {
     for (int64_t i = 0; i < data.columns; ++i) {
       double sum = 0, size = 0;
       for (int64_t o = 0; i < shape.in && o < shape.out; ++o) {
-        sum += data.dy_at(r, o) * data.weight_at(o, i);
-        size += std::abs(data.dy_at(r, o) * data.weight_at(o, i));
+        sum += dy_at(r, o) * data.weight_at(o, i);
+        size += std::abs(dy_at(r, o) * data.weight_at(o, i));
       }
-      ASSERT_NEAR(dx_wide[static_cast<size_t>(r * data.columns + i)], sum,
-                  std::abs(sum) / 256 + size / 1e5 + 1e-6);
+      const auto at = static_cast<size_t>(r * data.columns + i);
+      ASSERT_NEAR(dx_wide[at], sum, std::abs(sum) / 256 + size / 1e5 + 1e-6);
+      ASSERT_NEAR(more_wide[at], sum + start_wide[at],
+                  (std::abs(sum) + std::abs(sum + start_wide[at])) / 256 + size / 1e5 + 1e-6);
     }
   }
 
-  std::vector<float> dw(data.weight.size(), -7), db(static_cast<size_t>(shape.out));
-  plan.backward_weights(data.x.data(), dy_narrow.data(), dw.data(), data.stride, db.data());
   for (int64_t o = 0; o < shape.out; ++o) {
     for (int64_t i = 0; i < data.stride; ++i) {
       double sum = 0, size = 0;
       for (int64_t r = 0; i < shape.in && r < shape.rows; ++r) {
-        sum += data.dy_at(r, o) * data.x_at(r, i);
-        size += std::abs(data.dy_at(r, o) * data.x_at(r, i));
+        sum += dy_at(r, o) * data.x_at(r, i);
+        size += std::abs(dy_at(r, o) * data.x_at(r, i));
       }
       const float found = dw[static_cast<size_t>(o * data.stride + i)];
       const bool used = i < shape.in;  // other columns must stay as they are
@@ -135,8 +168,8 @@ void expect_products(const DenseShape& shape, int64_t spare, bool with_bias) {
     }
     double sum = 0, size = 0;
     for (int64_t r = 0; r < shape.rows; ++r) {
-      sum += data.dy_at(r, o);
-      size += std::abs(data.dy_at(r, o));
+      sum += dy_at(r, o);
+      size += std::abs(dy_at(r, o));
     }
     ASSERT_NEAR(db[static_cast<size_t>(o)], sum, size / 1e5 + 1e-5);
   }
@@ -145,13 +178,47 @@ void expect_products(const DenseShape& shape, int64_t spare, bool with_bias) {
 TEST(DensePlan, MatchesPlainLoops) {
   if (resolve(Precision::kAuto) != Precision::kBf16)
     GTEST_SKIP() << "this processor has no native bf16";
-  expect_products({.rows = 37, .in = 30, .columns = 64, .out = 16, .relu = true}, 0, true);
-  expect_products({.rows = 1, .in = 64, .out = 32}, 0, true);
-  expect_products({.rows = 65, .in = 7, .out = 3, .relu = true, .add = true}, 5, true);
-  expect_products({.rows = 48, .in = 130, .out = 1, .float_output = true}, 0, true);
-  expect_products({.rows = 9, .in = 100, .columns = 128, .out = 70, .float_output = true}, 2,
-                  false);
-  expect_products({.rows = 128, .in = 256, .out = 192, .relu = true}, 0, true);
+  for (const auto engine : {DensePlan::Engine::kBest, DensePlan::Engine::kOneDnn}) {
+    SCOPED_TRACE(engine == DensePlan::Engine::kBest ? "best engine" : "oneDNN");
+    const auto expect = [&](const DenseShape& shape, int64_t spare, bool with_bias) {
+      expect_products(engine, shape, spare, with_bias);
+    };
+    expect({.rows = 37, .in = 30, .columns = 64, .out = 16, .relu = true}, 0, true);
+    expect({.rows = 1, .in = 64, .out = 32}, 0, true);
+    expect({.rows = 65, .in = 7, .out = 3, .relu = true, .add = true}, 5, true);
+    expect({.rows = 48, .in = 130, .out = 1, .float_output = true}, 0, true);
+    expect({.rows = 9, .in = 100, .columns = 128, .out = 70, .float_output = true}, 2, false);
+    expect({.rows = 40, .in = 33, .out = 31, .add = true, .float_output = true}, 0, false);
+    expect({.rows = 128, .in = 256, .out = 192, .relu = true}, 0, true);
+    expect({.rows = 1100, .in = 40, .out = 33, .relu = true, .add = true}, 0, true);
+  }
+}
+
+/// 1 and 3 threads give the same bits: no sum is divided between threads.
+TEST(DensePlan, DoesNotDependOnTheThreads) {
+  if (resolve(Precision::kAuto) != Precision::kBf16)
+    GTEST_SKIP() << "this processor has no native bf16";
+  const Case data({.rows = 700, .in = 200, .columns = 256, .out = 130, .relu = true}, 0);
+  const auto run = [&](int threads) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    DensePlan plan(data.shape);
+    std::vector<Bf16> y(700 * 130), dy(y.size()), dx(700 * 256);
+    std::vector<float> dw(data.weight.size()), db(130);
+    plan.forward(data.x.data(), data.weight.data(), data.stride, data.bias.data(), y.data());
+    to_bf16(data.dy.data(), 1, std::ssize(data.dy), 0, dy.data(), std::ssize(data.dy));
+    plan.backward({.x = data.x.data(),
+                   .dy = dy.data(),
+                   .output = y.data(),
+                   .weight = data.weight.data(),
+                   .stride = data.stride,
+                   .dweight = dw.data(),
+                   .dbias = db.data(),
+                   .dx = dx.data()});
+    omp_set_num_threads(before);
+    return std::tuple(y, dx, dw, db);
+  };
+  EXPECT_EQ(run(1), run(3));
 }
 
 TEST(DensePlan, RepeatsWithOtherWeightsAndStrides) {

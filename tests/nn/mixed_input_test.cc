@@ -63,6 +63,25 @@ TEST(MixedInput, EqualsTheFp32LayerUpToRounding) {
     EXPECT_TRUE(torch::allclose(mixed[i], plain[i], 1e-6, 1e-6));
 }
 
+TEST(JoinInputs, PutsSidesSideBySideWithTheZerosBehindTheWhole) {
+  TwoFields fields;
+  InputLayer input(fields.spec, fields.tables);
+  const torch::Tensor once = input.forward(fields.side),
+                      twice = join_inputs({{&input, &fields.side}, {&input, &fields.side}});
+  EXPECT_TRUE(torch::equal(twice, torch::cat({once, once}, 1)));
+  const MixedPrecision guard(true);
+  const torch::Tensor mixed = join_inputs({{&input, &fields.side}, {&input, &fields.side}});
+  ASSERT_EQ(mixed.size(1), padded_width(12));
+  EXPECT_TRUE(torch::equal(mixed.narrow(1, 0, 12), twice.to(torch::kBFloat16)));
+  EXPECT_EQ(mixed.narrow(1, 12, padded_width(12) - 12).abs().max().item<float>(), 0);
+  mixed.to(torch::kFloat32).sum().backward();
+  for (const char* name : {"user.a", "user.b"}) {  // a table seen twice has both gradients
+    EmbeddingTable& table = fields.tables.at(name);
+    ASSERT_EQ(table->pending.size(), 2U);
+    EXPECT_TRUE(torch::equal(table->pending[0].grads, table->pending[1].grads));
+  }
+}
+
 TEST(MixedInput, RefusesAnIdOutsideTheTable) {
   TwoFields fields;
   fields.side.sparse[0] = column_of({{2}, {5}, {2}, {0}});

@@ -44,8 +44,7 @@ TEST_P(PooledRows, EqualsEmbeddingBagInValuesAndGradients) {
     column.single = single;
     EXPECT_TRUE(torch::allclose(pool_rows(weight, column, pooling), expected.out));
     EXPECT_TRUE(torch::allclose(pool_rows_by_ops(weight, column, pooling), expected.out));
-    RowMerger merger(rows);
-    const RowGradients merged = unpool_rows(factor, column, pooling, merger);
+    const RowGradients merged = unpool_rows(factor, column, pooling);
     EXPECT_TRUE(merged.unique);
     EXPECT_TRUE(torch::allclose(dense_gradient(merged.ids, merged.grads, rows), expected.gradient,
                                 1e-6, 1e-7));
@@ -63,36 +62,33 @@ INSTANTIATE_TEST_SUITE_P(
                                      std::vector<std::vector<int64_t>>{{5, 4, 3, 2, 1, 0}}),
                      testing::Values(Pooling::kMean, Pooling::kSum)));
 
-TEST(RowMerger, AddsUpEqualIdsAndListsEachOnce) {
-  RowMerger merger(10);
+TEST(MergeGradients, AddsUpEqualIdsAndListsEachOnce) {
   const torch::Tensor ids = torch::tensor({7, 2, 7, 9, 2, 7}, torch::kInt64);
   const torch::Tensor grads = torch::arange(12, torch::kFloat32).reshape({6, 2});
-  for (int turn = 0; turn < 2; ++turn) {  // the scratch is clean again after the first
-    const RowGradients merged = merger.merge(ids, grads, {}, {});
+  for (const torch::Tensor& given : {grads, grads.to(torch::kBFloat16)}) {
+    const RowGradients merged = merge_gradients(ids, given, {}, {});
     EXPECT_TRUE(torch::equal(merged.ids, torch::tensor({7, 2, 9}, torch::kInt64)));
     EXPECT_TRUE(
         torch::equal(merged.grads, torch::tensor({{14.F, 17.F}, {10.F, 12.F}, {6.F, 7.F}})));
   }
 }
 
-TEST(RowMerger, ReadsStridedGradients) {
-  RowMerger merger(4);
+TEST(MergeGradients, ReadsStridedGradients) {
   const torch::Tensor wide = torch::arange(12, torch::kFloat32).reshape({2, 6});
   const torch::Tensor ids = torch::tensor({1, 3}, torch::kInt64);
   for (const torch::Tensor& view : {wide.narrow(1, 2, 3), wide.reshape({3, 4}).t().narrow(0, 1, 2)})
-    EXPECT_TRUE(torch::equal(merger.merge(ids, view, {}, {}).grads, view));
+    EXPECT_TRUE(torch::equal(merge_gradients(ids, view, {}, {}).grads, view));
 }
 
-TEST(RowMerger, GivesTheSameBitsWithAnyNumberOfThreads) {
+TEST(MergeGradients, GivesTheSameBitsWithAnyNumberOfThreads) {
   torch::manual_seed(5);
   const torch::Tensor ids = torch::randint(0, 900, {20000}, torch::kInt64);
   const torch::Tensor grads = torch::randn({20000, 30});
   const int threads = at::get_num_threads();
-  RowMerger merger(900);
   at::set_num_threads(1);
-  const RowGradients alone = merger.merge(ids, grads, {}, {});
+  const RowGradients alone = merge_gradients(ids, grads, {}, {});
   at::set_num_threads(3);
-  const RowGradients together = merger.merge(ids, grads, {}, {});
+  const RowGradients together = merge_gradients(ids, grads, {}, {});
   at::set_num_threads(threads);
   EXPECT_TRUE(torch::equal(alone.ids, together.ids));
   EXPECT_TRUE(torch::equal(alone.grads, together.grads));
@@ -103,8 +99,7 @@ TEST(MergeRows, AgreesWithTheMergeByOperations) {
   std::vector<RowGradients> parts;
   for (int part = 0; part < 3; ++part)
     parts.push_back({torch::randint(0, 6, {9}, torch::kInt64), torch::randn({9, 4}), false});
-  RowMerger merger(6);
-  const RowGradients fast = merge_rows(parts, merger), plain = merge_rows_by_ops(parts);
+  const RowGradients fast = merge_rows(parts), plain = merge_rows_by_ops(parts);
   for (const RowGradients& merged : {fast, plain}) {
     const int64_t* ids = merged.ids.data_ptr<int64_t>();
     EXPECT_EQ(std::set<int64_t>(ids, ids + merged.ids.size(0)).size(), merged.ids.size(0));

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <vector>
 
-#include <omp.h>
-
 #include "retort/kernel/clones.h"
+#include "retort/kernel/runs.h"
 
 namespace retort {
 namespace {
@@ -61,42 +61,53 @@ RETORT_CLONES void column_run(const Bf16* rows, int64_t count, int64_t stride, i
     for (int64_t c = 0; c < width; ++c) sums[c] += wide(rows[row * stride + c]);
 }
 
+/// sum += from where the output is above 0.
+RETORT_CLONES void masked_run(const Bf16* output, const Bf16* from, int64_t size, float* sum) {
+  for (int64_t i = 0; i < size; ++i)
+    sum[i] += static_cast<int16_t>(output[i]) > 0 ? wide(from[i]) : 0.0F;
+}
+
 RETORT_CLONES void weighted_run(float factor, const Bf16* from, int64_t size, float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] += factor * wide(from[i]);
 }
 
-/// to = factor * dout; the result is <dout, part>, in 16 sums side by side.
-RETORT_CLONES float gate_run(float factor, const Bf16* dout, const Bf16* part, int64_t size,
-                             Bf16* to) {
+RETORT_CLONES void add_both(const Bf16* from, int64_t size, Bf16* to) {
+  for (int64_t i = 0; i < size; ++i) to[i] = rounded(wide(from[i]) + wide(to[i]));
+}
+
+/// <a, b>, in 16 sums side by side.
+RETORT_CLONES float dot_run(const Bf16* a, const Bf16* b, int64_t size) {
   constexpr int64_t kLanes = 16;
   float sums[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes)
     for (int64_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += wide(dout[i + lane]) * wide(part[i + lane]);
-  for (; i < size; ++i) sums[0] += wide(dout[i]) * wide(part[i]);
+      sums[lane] += wide(a[i + lane]) * wide(b[i + lane]);
+  for (; i < size; ++i) sums[0] += wide(a[i]) * wide(b[i]);
   float product = 0;
   for (const float sum : sums) product += sum;
-  for (i = 0; i < size; ++i) to[i] = rounded(factor * wide(dout[i]));
   return product;
 }
 
-/// work(begin, end) over `rows` rows of `width` values, on OpenMP's threads (oneDNN's and torch's)
-/// where there is enough of it.
-template <class Work>
-void in_runs(int64_t rows, int64_t width, const Work& work) {
-  constexpr int64_t kValues = 1 << 16;  // worth a thread
-  const int64_t runs = std::min<int64_t>(omp_get_max_threads(), rows * width / kValues);
-  if (runs <= 1) return work(0, rows);
-#pragma omp parallel for num_threads(static_cast <int>(runs)) schedule(static)
-  for (int64_t run = 0; run < runs; ++run) work(rows * run / runs, rows * (run + 1) / runs);
+/// gate = softmax(logits), `count` of each.
+void softmax_run(const float* logits, int64_t count, float* gate) {
+  const float most = *std::max_element(logits, logits + count);
+  float sum = 0;
+  for (int64_t k = 0; k < count; ++k) sum += gate[k] = std::exp(logits[k] - most);
+  for (int64_t k = 0; k < count; ++k) gate[k] /= sum;
+}
+
+constexpr int64_t kValues = 1 << 15;  // worth a thread
+
+int64_t rows_worth(int64_t width) {
+  return std::max<int64_t>(1, kValues / std::max<int64_t>(1, width));
 }
 
 }  // namespace
 
 void to_bf16(const float* from, int64_t rows, int64_t cols, int64_t stride, Bf16* to,
              int64_t padded) {
-  in_runs(rows, padded, [&](int64_t begin, int64_t end) {
+  in_runs(rows, rows_worth(padded), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       Bf16* out = to + row * padded;
       round_run(from + row * stride, cols, out);
@@ -106,14 +117,19 @@ void to_bf16(const float* from, int64_t rows, int64_t cols, int64_t stride, Bf16
 }
 
 void to_float(const Bf16* from, int64_t size, float* to) {
-  in_runs(size, 1,
+  in_runs(size, rows_worth(1),
           [&](int64_t begin, int64_t end) { widen_run(from + begin, end - begin, to + begin); });
 }
 
 void relu_backward(const Bf16* output, const Bf16* gradient, int64_t size, Bf16* to) {
-  in_runs(size, 1, [&](int64_t begin, int64_t end) {
+  in_runs(size, rows_worth(1), [&](int64_t begin, int64_t end) {
     mask_run(output + begin, gradient + begin, end - begin, to + begin);
   });
+}
+
+void add_to(const Bf16* from, int64_t size, Bf16* to) {
+  in_runs(size, rows_worth(1),
+          [&](int64_t begin, int64_t end) { add_both(from + begin, end - begin, to + begin); });
 }
 
 bool all_finite(const Bf16* values, int64_t size) { return nonfinite_run(values, size) == 0; }
@@ -135,15 +151,21 @@ void sum_rows(const Bf16* weight, int64_t dim, const int64_t* ids, int64_t count
   scale_run(sum.data(), dim, scale, to);
 }
 
-void sum_groups(const Bf16* rows, const int64_t* owner, int64_t row_count, int64_t groups,
-                int64_t width, Bf16* sums) {
-  in_runs(groups, width, [&](int64_t first, int64_t last) {
+void sum_groups(const Bf16* rows, const Bf16* output, const int64_t* owner, int64_t row_count,
+                int64_t groups, int64_t width, Bf16* sums) {
+  in_runs(groups, rows_worth(width), [&](int64_t first, int64_t last) {
     std::vector<float> sum(static_cast<size_t>(width));
     int64_t begin = std::lower_bound(owner, owner + row_count, first) - owner;
     for (int64_t group = first; group < last; ++group) {
       int64_t end = begin;
       while (end < row_count && owner[end] == group) ++end;
-      column_run(rows + begin * width, end - begin, width, width, sum.data());
+      if (output == nullptr) {
+        column_run(rows + begin * width, end - begin, width, width, sum.data());
+      } else {
+        std::fill(sum.begin(), sum.end(), 0.0F);
+        for (int64_t at = begin * width; at < end * width; at += width)
+          masked_run(output + at, rows + at, width, sum.data());
+      }
       scale_run(sum.data(), width, 1, sums + group * width);
       begin = end;
     }
@@ -152,31 +174,51 @@ void sum_groups(const Bf16* rows, const int64_t* owner, int64_t row_count, int64
 
 void column_sums(const Bf16* rows, int64_t row_count, int64_t width, float* sums) {
   // Each sum is made by one thread, in the rows' order.
-  in_runs(width, row_count, [&](int64_t begin, int64_t end) {
+  in_runs(width, rows_worth(row_count), [&](int64_t begin, int64_t end) {
     column_run(rows + begin, row_count, width, end - begin, sums + begin);
   });
 }
 
-void gated_sum(const float* gate, const Bf16* const* parts, int64_t rows, int64_t count,
-               int64_t width, Bf16* out) {
-  in_runs(rows, width * count, [&](int64_t begin, int64_t end) {
+void gated_sums(const float* logits, const Bf16* const* parts, const GateSizes& sizes, float* gate,
+                Bf16* const* out) {
+  const int64_t count = sizes.experts, width = sizes.width, pairs = sizes.tasks * count;
+  in_runs(sizes.rows, rows_worth(width * pairs), [&](int64_t begin, int64_t end) {
     std::vector<float> sum(static_cast<size_t>(width));
-    for (int64_t row = begin; row < end; ++row) {
-      std::fill(sum.begin(), sum.end(), 0.0F);
-      for (int64_t k = 0; k < count; ++k)
-        weighted_run(gate[row * count + k], parts[k] + row * width, width, sum.data());
-      scale_run(sum.data(), width, 1, out + row * width);
-    }
+    for (int64_t row = begin; row < end; ++row)
+      for (int64_t task = 0; task < sizes.tasks; ++task) {
+        float* own = gate + row * pairs + task * count;
+        softmax_run(logits + row * pairs + task * count, count, own);
+        std::fill(sum.begin(), sum.end(), 0.0F);
+        for (int64_t k = 0; k < count; ++k)
+          weighted_run(own[k], parts[k] + row * width, width, sum.data());
+        scale_run(sum.data(), width, 1, out[task] + row * width);
+      }
   });
 }
 
-void gated_sum_backward(const float* gate, const Bf16* const* parts, const Bf16* dout, int64_t rows,
-                        int64_t count, int64_t width, float* dgate, Bf16* const* dparts) {
-  in_runs(rows, width * count, [&](int64_t begin, int64_t end) {
-    for (int64_t at = begin * count; at < end * count; ++at) {
-      const int64_t row = at / count, k = at % count;
-      dgate[at] = gate_run(gate[at], dout + row * width, parts[k] + row * width, width,
-                           dparts[k] + row * width);
+void gated_sums_backward(const float* gate, const Bf16* const* parts, const Bf16* const* dout,
+                         const GateSizes& sizes, float* dlogits, Bf16* const* dparts) {
+  const int64_t count = sizes.experts, width = sizes.width, pairs = sizes.tasks * count;
+  in_runs(sizes.rows, rows_worth(2 * width * pairs), [&](int64_t begin, int64_t end) {
+    std::vector<float> sum(static_cast<size_t>(width));
+    for (int64_t row = begin; row < end; ++row) {
+      const float* own = gate + row * pairs;
+      for (int64_t k = 0; k < count; ++k) {
+        std::fill(sum.begin(), sum.end(), 0.0F);
+        for (int64_t task = 0; task < sizes.tasks; ++task)
+          weighted_run(own[task * count + k], dout[task] + row * width, width, sum.data());
+        scale_run(sum.data(), width, 1, dparts[k] + row * width);
+      }
+      for (int64_t task = 0; task < sizes.tasks; ++task) {
+        const float* gates = own + task * count;
+        float* to = dlogits + row * pairs + task * count;
+        float mean = 0;
+        for (int64_t k = 0; k < count; ++k) {
+          to[k] = dot_run(dout[task] + row * width, parts[k] + row * width, width);
+          mean += gates[k] * to[k];
+        }
+        for (int64_t k = 0; k < count; ++k) to[k] = gates[k] * (to[k] - mean);
+      }
     }
   });
 }

@@ -21,6 +21,9 @@ bool all_finite(const Bf16* values, int64_t size);
 /// to[i] = gradient[i] where the ReLU's output[i] is above 0, else 0. `to` may be `gradient`.
 void relu_backward(const Bf16* output, const Bf16* gradient, int64_t size, Bf16* to);
 
+/// to[i] = from[i] + to[i].
+void add_to(const Bf16* from, int64_t size, Bf16* to);
+
 /// One row of embeddings: to[d] = scale * sum of weight[ids[k] * dim + d] over k < count.
 void sum_rows(const float* weight, int64_t dim, const int64_t* ids, int64_t count, float scale,
               Bf16* to);
@@ -28,19 +31,24 @@ void sum_rows(const Bf16* weight, int64_t dim, const int64_t* ids, int64_t count
               Bf16* to);
 
 /// sums[owner[r], c] = sum of rows[r, c], over the rows of an owner, which lie side by side, in
-/// their order. Shapes: rows [R, width], owner [R] ascending in [0, G), sums [G, width].
-void sum_groups(const Bf16* rows, const int64_t* owner, int64_t row_count, int64_t groups,
-                int64_t width, Bf16* sums);
+/// their order; with `output` (else nullptr) only where output[r, c] is above 0. Shapes: rows,
+/// output [R, width], owner [R] ascending in [0, G), sums [G, width].
+void sum_groups(const Bf16* rows, const Bf16* output, const int64_t* owner, int64_t row_count,
+                int64_t groups, int64_t width, Bf16* sums);
 
 /// sums[c] = sum of rows[r, c] over r. Shapes: rows [R, width], sums [width].
 void column_sums(const Bf16* rows, int64_t row_count, int64_t width, float* sums);
 
-/// out[r, c] = sum over k of gate[r, k] * parts[k][r, c]. Shapes: gate [R, K], parts K of [R, C].
-void gated_sum(const float* gate, const Bf16* const* parts, int64_t rows, int64_t count,
-               int64_t width, Bf16* out);
-/// Its derivatives: dparts[k][r, c] = gate[r, k] * dout[r, c]; dgate[r, k] = <dout[r],
-/// parts[k][r]>.
-void gated_sum_backward(const float* gate, const Bf16* const* parts, const Bf16* dout, int64_t rows,
-                        int64_t count, int64_t width, float* dgate, Bf16* const* dparts);
+/// Sizes of a mixture of experts for several tasks.
+struct GateSizes {
+  int64_t rows = 0, tasks = 0, experts = 0, width = 0;
+};
+/// gate[r, t, k] = softmax over k of logits[r, t, k]; out[t][r, c] = sum over k of gate[r, t, k] *
+/// parts[k][r, c]. Shapes: logits, gate [R, T, K], parts K of [R, C], out T of [R, C].
+void gated_sums(const float* logits, const Bf16* const* parts, const GateSizes& sizes, float* gate,
+                Bf16* const* out);
+/// Its derivatives, overwritten: dlogits [R, T, K], dparts K of [R, C].
+void gated_sums_backward(const float* gate, const Bf16* const* parts, const Bf16* const* dout,
+                         const GateSizes& sizes, float* dlogits, Bf16* const* dparts);
 
 }  // namespace retort

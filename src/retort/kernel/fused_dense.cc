@@ -1,11 +1,14 @@
 #include "retort/kernel/fused_dense.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "retort/common/error.h"
+#include "retort/common/trace.h"
+#include "retort/kernel/bf16_product_amx.h"
 #include "retort/kernel/onednn.h"
 
 namespace retort {
@@ -14,14 +17,23 @@ namespace {
 using Type = dnnl::memory::data_type;
 using Layout = dnnl::memory::format_tag;
 
+bool has_amx_products() {
+#if defined(__x86_64__)
+  return product_amx_supported();
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 /// The three products with their buffers. Blocked weights and their gradients live here; what a
 /// product does not need is not made.
 struct DensePlan::State {
-  explicit State(const DenseShape& shape)
+  State(const DenseShape& shape, Engine engine)
       : shape(shape),
         columns(shape.columns > 0 ? shape.columns : shape.in),
+        amx(engine == Engine::kBest && has_amx_products()),
         stream(onednn_engine()) {
     rows_in = {{shape.rows, columns}, Type::bf16, Layout::nc};
     rows_out = {{shape.rows, shape.out}, shape.float_output ? Type::f32 : Type::bf16, Layout::nc};
@@ -87,8 +99,17 @@ struct DensePlan::State {
     return {desc, onednn_engine(), const_cast<void*>(at)};
   }
 
+  ProductSizes sizes(int64_t stride) const {
+    return {shape.rows, shape.in, columns, shape.out, stride};
+  }
+
+  void spread(const DenseSummand& summand, void* y) const;
+  void backward_data(const Bf16* dy, const DenseBackward& pass);
+  void backward_weights(const Bf16* dy, const DenseBackward& pass);
+
   DenseShape shape;
   int64_t columns;
+  bool amx;  // then nothing is planned
   dnnl::stream stream;
   dnnl::memory::desc rows_in, rows_out, gradient_out, weight, plain, gradient, transposed_out,
       used_in, bias;
@@ -98,10 +119,11 @@ struct DensePlan::State {
   std::optional<dnnl::inner_product_backward_data> data;
   std::optional<dnnl::matmul> weights;
   std::optional<dnnl::memory> packed_forward, packed_data;
-  std::vector<Bf16> rounded_weight;
+  std::vector<Bf16> rounded_weight, masked, summand;
 };
 
-DensePlan::DensePlan(const DenseShape& shape) : state_(std::make_unique<State>(shape)) {
+DensePlan::DensePlan(const DenseShape& shape, Engine engine)
+    : state_(std::make_unique<State>(shape, engine)) {
   check(shape.rows > 0 && shape.in > 0 && shape.out > 0 &&
             (shape.columns == 0 || shape.columns >= shape.in),
         "dense layer: {} rows, {} inputs, {} outputs", shape.rows, shape.in, shape.out);
@@ -110,8 +132,17 @@ DensePlan::DensePlan(const DenseShape& shape) : state_(std::make_unique<State>(s
 DensePlan::~DensePlan() = default;
 
 void DensePlan::forward(const Bf16* x, const float* weight, int64_t stride, const float* bias,
-                        void* y) {
+                        void* y, const DenseSummand& summand) {
+  const TraceScope trace("dense layers: forward");
   State& s = *state_;
+  if (s.amx)
+    return product_amx_forward(s.sizes(stride),
+                               {.bias = bias,
+                                .summand = s.shape.add ? summand : DenseSummand{},
+                                .relu = s.shape.relu,
+                                .float_output = s.shape.float_output},
+                               x, weight, y);
+  if (s.shape.add) s.spread(summand, y);
   s.plan_forward(bias != nullptr);
   s.pack(weight, stride, *s.packed_forward);
   std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, s.view(s.rows_in, x)},
@@ -122,25 +153,59 @@ void DensePlan::forward(const Bf16* x, const float* weight, int64_t stride, cons
   s.stream.wait();
 }
 
-void DensePlan::backward_data(const Bf16* dy, const float* weight, int64_t stride, Bf16* dx) {
+void DensePlan::backward(const DenseBackward& pass) {
   State& s = *state_;
-  s.plan_data();
-  s.pack(weight, stride, *s.packed_data);
-  s.data->execute(s.stream, {{DNNL_ARG_DIFF_DST, s.view(s.gradient_out, dy)},
-                             {DNNL_ARG_WEIGHTS, *s.packed_data},
-                             {DNNL_ARG_DIFF_SRC, s.view(s.rows_in, dx)}});
-  s.stream.wait();
+  const Bf16* dy = pass.dy;
+  if (!s.amx && pass.output != nullptr) {
+    const TraceScope trace("dense layers: other backward");
+    const int64_t size = s.shape.rows * s.shape.out;
+    s.masked.resize(static_cast<size_t>(size));
+    relu_backward(pass.output, pass.dy, size, s.masked.data());
+    dy = s.masked.data();
+  }
+  {
+    const TraceScope trace("dense layers: gradients of weights");
+    if (s.amx)
+      product_amx_weights(s.sizes(pass.stride), pass.x, dy, pass.output, pass.dweight, pass.dbias);
+    else
+      s.backward_weights(dy, pass);
+  }
+  if (pass.dx == nullptr) return;
+  const TraceScope trace("dense layers: gradients of inputs");
+  if (s.amx)
+    product_amx_data(s.sizes(pass.stride), dy, pass.output, pass.weight, pass.add, pass.dx);
+  else
+    s.backward_data(dy, pass);
 }
 
-void DensePlan::backward_weights(const Bf16* x, const Bf16* dy, float* dweight, int64_t stride,
-                                 float* dbias) {
-  State& s = *state_;
-  s.plan_weights(stride);
-  s.weights->execute(s.stream, {{DNNL_ARG_SRC, s.view(s.transposed_out, dy)},
-                                {DNNL_ARG_WEIGHTS, s.view(s.used_in, x)},
-                                {DNNL_ARG_DST, s.view(s.gradient, dweight)}});
-  s.stream.wait();
-  if (dbias != nullptr) column_sums(dy, s.shape.rows, s.shape.out, dbias);
+/// Each row's summand to its place in y, where oneDNN adds to it.
+void DensePlan::State::spread(const DenseSummand& summand, void* y) const {
+  const auto bytes =
+      shape.out * static_cast<int64_t>(shape.float_output ? sizeof(float) : sizeof(Bf16));
+  for (int64_t row = 0; row < shape.rows; ++row)
+    std::memcpy(static_cast<char*>(y) + row * bytes,
+                static_cast<const char*>(summand.rows) + summand.owner[row] * bytes,
+                static_cast<size_t>(bytes));
+}
+
+void DensePlan::State::backward_data(const Bf16* dy, const DenseBackward& pass) {
+  plan_data();
+  pack(pass.weight, pass.stride, *packed_data);
+  if (pass.add) summand.assign(pass.dx, pass.dx + shape.rows * columns);
+  data->execute(stream, {{DNNL_ARG_DIFF_DST, view(gradient_out, dy)},
+                         {DNNL_ARG_WEIGHTS, *packed_data},
+                         {DNNL_ARG_DIFF_SRC, view(rows_in, pass.dx)}});
+  stream.wait();
+  if (pass.add) add_to(summand.data(), std::ssize(summand), pass.dx);
+}
+
+void DensePlan::State::backward_weights(const Bf16* dy, const DenseBackward& pass) {
+  plan_weights(pass.stride);
+  weights->execute(stream, {{DNNL_ARG_SRC, view(transposed_out, dy)},
+                            {DNNL_ARG_WEIGHTS, view(used_in, pass.x)},
+                            {DNNL_ARG_DST, view(gradient, pass.dweight)}});
+  stream.wait();
+  if (pass.dbias != nullptr) column_sums(dy, shape.rows, shape.out, pass.dbias);
 }
 
 }  // namespace retort

@@ -1,5 +1,5 @@
-// Dense layers for training in bf16 on oneDNN: forward with bias and activation, and both
-// backward products, planned once for a number of rows. Used by nn/.
+// Dense layers for training in bf16: forward with bias and activation, and both backward products;
+// on AMX tiles where there are any, else on oneDNN, planned once for a number of rows. Used by nn/.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,27 @@ struct DenseShape {
   int64_t columns = 0;        // of x: 0 = in; more: the rest is zeros
   int64_t out = 0;            // rows of the weight
   bool relu = false;          // after bias
-  bool add = false;           // y holds a summand before: y = act(x W^T + b + y)
+  bool add = false;           // y = act(x W^T + b + summand)
   bool float_output = false;  // y in fp32 instead of bf16
+};
+
+/// What is added to row r before the activation: row owner[r] of `rows` [any, out], of y's type.
+struct DenseSummand {
+  const void* rows = nullptr;
+  const int64_t* owner = nullptr;
+};
+
+/// What a backward pass of a layer takes and gives.
+struct DenseBackward {
+  const Bf16* x = nullptr;
+  const Bf16* dy = nullptr;
+  const Bf16* output = nullptr;  // [rows, out] of a ReLU: dy counts where it is above 0
+  const float* weight = nullptr;
+  int64_t stride = 0;        // floats from row to row of weight and dweight
+  float* dweight = nullptr;  // [out, in] = dy^T x, overwritten
+  float* dbias = nullptr;    // [out] = sums of dy, overwritten; nullptr: not wanted
+  Bf16* dx = nullptr;        // [rows, columns] = dy W, 0 behind `in`; nullptr: not wanted
+  bool add = false;          // dx = dx + dy W
 };
 
 /// y = act(x W^T + b) and its derivatives. The products take bf16 and sum in fp32; weights, biases
@@ -28,19 +47,18 @@ struct DenseShape {
 /// thread-safe: one plan a thread. Runs on OpenMP's threads.
 class DensePlan {
  public:
-  explicit DensePlan(const DenseShape& shape);
+  enum class Engine { kBest, kOneDnn };
+  /// `engine` is for tests.
+  explicit DensePlan(const DenseShape& shape, Engine engine = Engine::kBest);
   ~DensePlan();
   DensePlan(const DensePlan&) = delete;
   DensePlan& operator=(const DensePlan&) = delete;
 
-  /// `bias` [out] or nullptr. y is Bf16 or, with float_output, float.
-  void forward(const Bf16* x, const float* weight, int64_t stride, const float* bias, void* y);
-  /// dx [rows, columns] = dy W; columns behind `in` become 0. dy is the gradient before the
-  /// activation (relu_backward).
-  void backward_data(const Bf16* dy, const float* weight, int64_t stride, Bf16* dx);
-  /// dweight [out, in] with `stride` = dy^T x, dbias [out] (or nullptr) = sums of dy; overwritten.
-  void backward_weights(const Bf16* x, const Bf16* dy, float* dweight, int64_t stride,
-                        float* dbias);
+  /// `bias` [out] or nullptr. y is Bf16 or, with float_output, float. `summand` where the shape
+  /// has `add`.
+  void forward(const Bf16* x, const float* weight, int64_t stride, const float* bias, void* y,
+               const DenseSummand& summand = {});
+  void backward(const DenseBackward& pass);
 
  private:
   struct State;

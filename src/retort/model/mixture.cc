@@ -6,6 +6,7 @@
 #include "retort/common/error.h"
 #include "retort/nn/attention.h"
 #include "retort/nn/embedding.h"
+#include "retort/nn/experts.h"
 #include "retort/nn/mixed_precision.h"
 
 namespace retort {
@@ -67,16 +68,12 @@ std::vector<torch::Tensor> Mixture::forward(const std::vector<torch::Tensor>& fi
   const int64_t rows = x.size(0);
   if (MixedPrecision::active())
     x = to_padded_bf16(torch::constant_pad_nd(x, {0, 0, 0, spare_rows(rows, 64)}));
-  std::vector<torch::Tensor> experts, gate_weights, outputs;
-  for (Mlp& expert : experts_) experts.push_back(expert->forward(x));
-  for (const torch::nn::Linear& gate : gates_) gate_weights.push_back(gate->weight);
-  const torch::Tensor gates =
-      dense_layer(x, {.weight = torch::cat(gate_weights), .plans = gate_plans_});
-  for (size_t task = 0; task < heads_.size(); ++task) {
-    const auto first = static_cast<int64_t>(task) * spec_.experts;
-    const torch::Tensor gate = torch::softmax(gates.narrow(1, first, spec_.experts), 1);
-    outputs.push_back(heads_[task]->forward(gated_mixture(gate, experts)).narrow(0, 0, rows));
-  }
+  std::vector<torch::Tensor> gates, outputs;
+  for (const torch::nn::Linear& gate : gates_) gates.push_back(gate->weight);
+  const std::vector<torch::Tensor> mixed =
+      mixed_experts(GroupedRows{.own = x}, experts_, gates, gate_plans_);
+  for (size_t task = 0; task < heads_.size(); ++task)
+    outputs.push_back(heads_[task]->forward(mixed[task]).narrow(0, 0, rows));
   return outputs;
 }
 

@@ -1,6 +1,7 @@
 #include "retort/model/mmoe.h"
 
 #include "retort/model/ctcvr.h"
+#include "retort/nn/experts.h"
 
 namespace retort {
 namespace {
@@ -32,20 +33,11 @@ Mmoe::Mmoe(const Schema& schema, const TeacherOptions& options)
 }
 
 TaskLogits Mmoe::score(const TensorBatch& batch) {
-  const GroupedRows x = input_.forward(batch);
-  std::vector<torch::Tensor> experts;
-  for (Mlp& expert : experts_) experts.push_back(expert->forward(x));
-  // The gates' products are too narrow to be worth one each.
-  const torch::Tensor both = dense_layer(
-      x, {.weight = torch::cat({gate_click_->weight, gate_read_->weight}), .plans = gate_plans_});
-  const auto head = [&](int64_t task, Mlp& tower) {
-    const auto count = static_cast<int64_t>(experts.size());
-    const torch::Tensor gate = torch::softmax(both.narrow(1, task * count, count), 1);
-    return tower->forward(gated_mixture(gate, experts)).squeeze(1);
-  };
+  const std::vector<torch::Tensor> mixed = mixed_experts(
+      input_.forward(batch), experts_, {gate_click_->weight, gate_read_->weight}, gate_plans_);
   TaskLogits logits;
-  logits.click = head(0, tower_click_);
-  logits.read_given_click = head(1, tower_read_);
+  logits.click = tower_click_->forward(mixed[0]).squeeze(1);
+  logits.read_given_click = tower_read_->forward(mixed[1]).squeeze(1);
   logits.read = ctcvr_logit(logits.click, logits.read_given_click);
   return logits;
 }

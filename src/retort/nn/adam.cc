@@ -4,10 +4,10 @@
 #include <cmath>
 #include <vector>
 
-#include <ATen/Parallel.h>
-
 #include "retort/common/error.h"
 #include "retort/kernel/optimizer_steps.h"
+#include "retort/kernel/rows.h"
+#include "retort/kernel/runs.h"
 #include "retort/nn/bf16_view.h"
 
 namespace retort {
@@ -32,9 +32,8 @@ bool updates_fused(const torch::Tensor& value) {
   return value.is_cpu() && value.is_contiguous() && value.scalar_type() == torch::kFloat32;
 }
 
-void prefetch_row(const float* row, int64_t dim) {
-  __builtin_prefetch(row, 1);
-  __builtin_prefetch(row + dim - 1, 1);
+void fetch_floats(const float* row, int64_t dim) {
+  fetch_row(row, dim * static_cast<int64_t>(sizeof(float)), true);
 }
 
 }  // namespace
@@ -48,7 +47,7 @@ void adam_update(const torch::Tensor& value, const torch::Tensor& grad, const to
   const AdamFactors factors = factors_of(step);
   float *to = value.data_ptr<float>(), *mp = m.data_ptr<float>(), *vp = v.data_ptr<float>();
   const auto* g = from.data_ptr<float>();
-  at::parallel_for(0, value.numel(), kUpdateGrain, [&](int64_t begin, int64_t end) {
+  in_runs(value.numel(), kUpdateGrain, [&](int64_t begin, int64_t end) {
     adam_run(to + begin, g + begin, mp + begin, vp + begin, end - begin, factors);
   });
 }
@@ -77,29 +76,28 @@ void update_rows(const torch::Tensor& value, const RowGradients& rows, uint64_t 
   const bool wide = value.scalar_type() == torch::kFloat32;
   float* floats = wide ? value.data_ptr<float>() : nullptr;
   Bf16* narrow = wide ? nullptr : bits(value);
-  at::parallel_for(
-      0, count, std::max<int64_t>(1, kUpdateGrain / dim), [&](int64_t begin, int64_t end) {
-        constexpr int64_t kAhead = 6;
-        std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));
-        for (int64_t i = begin; i < end; ++i) {
-          if (i + kAhead < end) {
-            const int64_t next = ids[i + kAhead];
-            if (wide)
-              prefetch_row(floats + next * dim, dim);
-            else
-              __builtin_prefetch(narrow + next * dim, 1);
-            ahead(next);
-          }
-          if (wide) {
-            step(i, ids[i], floats + ids[i] * dim);
-            continue;
-          }
-          Bf16* at = narrow + ids[i] * dim;
-          to_float(at, dim, row.data());
-          step(i, ids[i], row.data());
-          round_stochastic(row.data(), dim, seed ^ (static_cast<uint64_t>(ids[i]) << 20), at);
-        }
-      });
+  in_runs(count, std::max<int64_t>(1, kUpdateGrain / dim), [&](int64_t begin, int64_t end) {
+    constexpr int64_t kAhead = 6;
+    std::vector<float> row(wide ? 0 : static_cast<size_t>(dim));
+    for (int64_t i = begin; i < end; ++i) {
+      if (i + kAhead < end) {
+        const int64_t next = ids[i + kAhead];
+        if (wide)
+          fetch_floats(floats + next * dim, dim);
+        else
+          fetch_row(narrow + next * dim, dim * static_cast<int64_t>(sizeof(Bf16)), true);
+        ahead(next);
+      }
+      if (wide) {
+        step(i, ids[i], floats + ids[i] * dim);
+        continue;
+      }
+      Bf16* at = narrow + ids[i] * dim;
+      to_float(at, dim, row.data());
+      step(i, ids[i], row.data());
+      round_stochastic(row.data(), dim, seed ^ (static_cast<uint64_t>(ids[i]) << 20), at);
+    }
+  });
 }
 
 bool row_fused(const torch::Tensor& value) {
@@ -123,8 +121,8 @@ void adam_update_rows(const torch::Tensor& value, const RowGradients& rows, cons
   update_rows(
       value, rows, rounding_seed(step),
       [&](int64_t row) {
-        prefetch_row(mp + row * dim, dim);
-        prefetch_row(vp + row * dim, dim);
+        fetch_floats(mp + row * dim, dim);
+        fetch_floats(vp + row * dim, dim);
       },
       [&](int64_t i, int64_t row, float* values) {
         adam_run(values, g + i * dim, mp + row * dim, vp + row * dim, dim, factors);

@@ -1,6 +1,7 @@
 #include "retort/nn/dense_layer.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retort/common/error.h"
@@ -18,157 +19,230 @@ bool runs_fused(const torch::Tensor& x) {
   return x.is_cpu() && x.scalar_type() == torch::kBFloat16;
 }
 
-torch::Tensor empty_bf16(int64_t rows, int64_t cols) {
-  return torch::empty({rows, cols}, torch::kBFloat16);
-}
-
-/// A layer's plans and switches through autograd's saved data.
-struct LayerHolder : torch::CustomClassHolder {
-  explicit LayerHolder(const DenseLayer& layer, int64_t shared_width)
-      : relu(layer.relu),
-        float_output(layer.float_output),
-        shared_width(shared_width),
-        plans(layer.plans) {}
-
-  DensePlan& shared_plan(int64_t rows, int64_t columns, int64_t out) const {
-    return plans->plan({.rows = rows,
-                        .in = shared_width,
-                        .columns = columns,
-                        .out = out,
-                        .float_output = float_output});
-  }
-  DensePlan& own_plan(int64_t rows, int64_t in, int64_t columns, int64_t out) const {
-    return plans->plan({.rows = rows,
-                        .in = in,
-                        .columns = columns,
-                        .out = out,
-                        .relu = relu,
-                        .add = shared_width > 0,
-                        .float_output = float_output});
-  }
-
-  bool relu, float_output;
-  int64_t shared_width;
-  std::shared_ptr<DensePlans> plans;
+/// Plans and switches of stacks through autograd's saved data; their weights and biases are inputs
+/// of their own there.
+struct StacksHolder : torch::CustomClassHolder {
+  struct Layer {
+    bool relu, float_output, bias;
+    std::shared_ptr<DensePlans> plans;
+  };
+  std::vector<std::vector<Layer>> stacks;
+  int64_t shared_width = 0;
 };
 
-/// The fused layer. Inputs: shared [G, .] (or undefined), own [R, .], owner, weight, bias.
-struct FusedLayer : torch::autograd::Function<FusedLayer> {
-  static torch::Tensor forward(AutogradContext* context,
-                               const c10::optional<torch::Tensor>& maybe_shared,
-                               const torch::Tensor& own,
-                               const c10::optional<torch::Tensor>& maybe_owner,
-                               const torch::Tensor& weight,
-                               const c10::optional<torch::Tensor>& maybe_bias,
-                               const c10::intrusive_ptr<LayerHolder>& holder) {
-    const torch::Tensor shared = maybe_shared.value_or(torch::Tensor()),
-                        owner = maybe_owner.value_or(torch::Tensor()),
-                        bias = maybe_bias.value_or(torch::Tensor());
-    const TraceScope trace("dense layers: forward");
-    const LayerHolder& layer = *holder;
-    const int64_t rows = own.size(0), out = weight.size(0), in = weight.size(1);
-    const auto type = layer.float_output ? torch::kFloat32 : torch::kBFloat16;
-    torch::Tensor y;
-    if (shared.defined()) {
-      torch::Tensor part = torch::empty({shared.size(0), out}, type);
-      layer.shared_plan(shared.size(0), shared.size(1), out)
-          .forward(bits(shared), weight.data_ptr<float>(), in, nullptr, part.data_ptr());
-      y = part.index_select(0, owner);
-    } else {
-      y = torch::empty({rows, out}, type);
-    }
-    layer.own_plan(rows, in - layer.shared_width, own.size(1), out)
-        .forward(bits(own), weight.data_ptr<float>() + layer.shared_width, in,
-                 bias.defined() ? bias.data_ptr<float>() : nullptr, y.data_ptr());
-    context->save_for_backward(
-        {shared, own, owner, weight, bias, layer.relu ? y : torch::Tensor()});
-    context->saved_data["layer"] = c10::IValue::make_capsule(holder);
-    return y;
+/// The part of a stack's first layer that rows share: computed once an owner.
+DensePlan& shared_plan(const StacksHolder::Layer& layer, const torch::Tensor& shared, int64_t width,
+                       int64_t out) {
+  return layer.plans->plan({.rows = shared.size(0),
+                            .in = width,
+                            .columns = shared.size(1),
+                            .out = out,
+                            .float_output = layer.float_output});
+}
+
+DensePlan& own_plan(const StacksHolder::Layer& layer, const torch::Tensor& x, int64_t in,
+                    int64_t out, bool add) {
+  return layer.plans->plan({.rows = x.size(0),
+                            .in = in,
+                            .columns = x.size(1),
+                            .out = out,
+                            .relu = layer.relu,
+                            .add = add,
+                            .float_output = layer.float_output});
+}
+
+const float* values_or_null(const torch::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
+}
+
+/// Walks the weights, and the biases that there are, of stacks.
+class Parameters {
+ public:
+  explicit Parameters(at::ArrayRef<torch::Tensor> all) : all_(all) {}
+  /// Weight and bias of the layer whose place in all is `at`, which moves on.
+  std::pair<torch::Tensor, torch::Tensor> next(const StacksHolder::Layer& layer) {
+    const torch::Tensor weight = all_[at_++];
+    return {weight, layer.bias ? all_[at_++] : torch::Tensor()};
   }
 
-  /// The gradient before the activation, in bf16.
-  static torch::Tensor before_activation(const torch::Tensor& y, const torch::Tensor& dy) {
-    const torch::Tensor given = dy.to(torch::kBFloat16).contiguous();
-    if (!y.defined()) return given;
-    const torch::Tensor positive = y.to(torch::kBFloat16);
-    torch::Tensor out = torch::empty_like(given);
-    relu_backward(bits(positive), bits(given), given.numel(), bits(out));
-    return out;
+ private:
+  at::ArrayRef<torch::Tensor> all_;
+  size_t at_ = 0;
+};
+
+/// Inputs: shared [G, .] (or undefined), own [R, .], owner, then all weights and biases.
+struct FusedStacks : torch::autograd::Function<FusedStacks> {
+  static constexpr size_t kInputs = 3;
+
+  static tensor_list forward(AutogradContext* context,
+                             const c10::optional<torch::Tensor>& maybe_shared,
+                             const torch::Tensor& own,
+                             const c10::optional<torch::Tensor>& maybe_owner,
+                             at::TensorList parameters,
+                             const c10::intrusive_ptr<StacksHolder>& holder) {
+    const torch::Tensor shared = maybe_shared.value_or(torch::Tensor()),
+                        owner = maybe_owner.value_or(torch::Tensor());
+    tensor_list saved{shared, own, owner}, outputs;
+    saved.insert(saved.end(), parameters.begin(), parameters.end());
+    Parameters next(parameters);
+    for (const auto& stack : holder->stacks) {
+      torch::Tensor x = own;
+      for (size_t at = 0; at < stack.size(); ++at) {
+        const auto [weight, bias] = next.next(stack[at]);
+        const bool grouped = at == 0 && shared.defined();
+        torch::Tensor y = torch::empty({own.size(0), weight.size(0)},
+                                       stack[at].float_output ? torch::kFloat32 : torch::kBFloat16);
+        run_layer(stack[at], grouped ? holder->shared_width : 0, shared, owner, x, weight, bias, y);
+        saved.push_back(y);
+        x = y;
+      }
+      outputs.push_back(x);
+    }
+    context->save_for_backward(std::move(saved));
+    context->saved_data["stacks"] = c10::IValue::make_capsule(holder);
+    return outputs;
+  }
+
+  static void run_layer(const StacksHolder::Layer& layer, int64_t shared_width,
+                        const torch::Tensor& shared, const torch::Tensor& owner,
+                        const torch::Tensor& x, const torch::Tensor& weight,
+                        const torch::Tensor& bias, torch::Tensor& y) {
+    const int64_t in = weight.size(1), out = weight.size(0);
+    const auto* w = weight.data_ptr<float>();
+    DenseSummand summand;
+    torch::Tensor part;
+    if (shared_width > 0) {
+      part = torch::empty({shared.size(0), out}, y.options());
+      shared_plan(layer, shared, shared_width, out)
+          .forward(bits(shared), w, in, nullptr, part.data_ptr());
+      summand = {part.data_ptr(), owner.data_ptr<int64_t>()};
+    }
+    own_plan(layer, x, in - shared_width, out, shared_width > 0)
+        .forward(bits(x), w + shared_width, in, values_or_null(bias), y.data_ptr(), summand);
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list grads) {
     const TraceScope trace("dense layers: other backward");
-    const auto capsule = context->saved_data["layer"].toCapsule();
-    const auto& layer = static_cast<const LayerHolder&>(*capsule);
+    const auto capsule = context->saved_data["stacks"].toCapsule();
+    const auto& holder = static_cast<const StacksHolder&>(*capsule);
     const auto saved = context->get_saved_variables();
-    const torch::Tensor &shared = saved[0], &own = saved[1], &owner = saved[2], &weight = saved[3],
-                        &bias = saved[4];
-    const torch::Tensor dy = before_activation(saved[5], grads[0]);
-    const int64_t rows = own.size(0), out = weight.size(0), in = weight.size(1);
-    const float* w = weight.data_ptr<float>();
-    torch::Tensor dweight = torch::empty_like(weight), dshared, down, dbias;
-    if (bias.defined()) dbias = torch::empty_like(bias);
+    Backward pass(holder, saved);
+    for (size_t stack = 0; stack < grads.size(); ++stack) pass.run(stack, grads[stack]);
+    return pass.gradients();
+  }
 
-    DensePlan& plan = layer.own_plan(rows, in - layer.shared_width, own.size(1), out);
-    const auto weights_of = [&](DensePlan& of, const torch::Tensor& x, const torch::Tensor& d,
-                                float* to, float* to_bias) {
-      const TraceScope inner("dense layers: gradients of weights");
-      of.backward_weights(bits(x), bits(d), to, in, to_bias);
-    };
-    const auto data_of = [&](DensePlan& of, const torch::Tensor& d, const float* from,
-                             const torch::Tensor& like) {
-      const TraceScope inner("dense layers: gradients of inputs");
-      torch::Tensor to = torch::empty_like(like);
-      of.backward_data(bits(d), from, in, bits(to));
-      return to;
-    };
-    weights_of(plan, own, dy, dweight.data_ptr<float>() + layer.shared_width,
-               bias.defined() ? dbias.data_ptr<float>() : nullptr);
-    if (own.requires_grad()) down = data_of(plan, dy, w + layer.shared_width, own);
-    if (shared.defined()) {
-      const torch::Tensor sums = empty_bf16(shared.size(0), out);
-      sum_groups(bits(dy), owner.data_ptr<int64_t>(), rows, shared.size(0), out, bits(sums));
-      DensePlan& once = layer.shared_plan(shared.size(0), shared.size(1), out);
-      weights_of(once, shared, sums, dweight.data_ptr<float>(), nullptr);
-      if (shared.requires_grad()) dshared = data_of(once, sums, w, shared);
+  /// The backward pass of all stacks, one after the other.
+  class Backward {
+   public:
+    Backward(const StacksHolder& holder, const tensor_list& saved)
+        : holder_(holder), saved_(saved), shared_(saved[0]), own_(saved[1]), owner_(saved[2]) {
+      size_t parameters = 0;
+      for (const auto& stack : holder.stacks)
+        for (const auto& layer : stack) parameters += layer.bias ? 2 : 1;
+      out_.resize(kInputs + parameters + 1);  // and the holder
+      parameter_ = kInputs;
+      activation_ = kInputs + parameters;
     }
-    return {dshared, down, torch::Tensor(), dweight, dbias, torch::Tensor()};
-  }
+
+    void run(size_t stack, const torch::Tensor& given) {
+      const auto& layers = holder_.stacks[stack];
+      std::vector<size_t> places;  // of each layer's weight
+      for (const auto& layer : layers) {
+        places.push_back(parameter_);
+        parameter_ += layer.bias ? 2 : 1;
+      }
+      const size_t first = std::exchange(activation_, activation_ + layers.size());
+      if (!given.defined()) return;
+      torch::Tensor dy = given.to(torch::kBFloat16).contiguous();
+      for (size_t at = layers.size(); at-- > 0;) {
+        torch::Tensor output;
+        if (layers[at].relu) output = saved_[first + at].to(torch::kBFloat16);
+        if (at > 0)
+          dy = hidden(layers[at], places[at], saved_[first + at - 1], dy, output);
+        else
+          bottom(layers[at], places[at], dy, output);
+      }
+    }
+
+    tensor_list gradients() { return std::move(out_); }
+
+   private:
+    /// Weight, bias and room for their gradients.
+    DenseBackward pass_of(const StacksHolder::Layer& layer, size_t place, const torch::Tensor& dy,
+                          const torch::Tensor& output) {
+      const torch::Tensor& weight = saved_[place];
+      out_[place] = torch::empty_like(weight);
+      DenseBackward pass{.dy = bits(dy),
+                         .output = output.defined() ? bits(output) : nullptr,
+                         .weight = weight.data_ptr<float>(),
+                         .stride = weight.size(1),
+                         .dweight = out_[place].data_ptr<float>()};
+      if (layer.bias) {
+        out_[place + 1] = torch::empty_like(saved_[place + 1]);
+        pass.dbias = out_[place + 1].data_ptr<float>();
+      }
+      return pass;
+    }
+
+    /// A layer that is not the first; returns the gradient of its input.
+    torch::Tensor hidden(const StacksHolder::Layer& layer, size_t place, const torch::Tensor& x,
+                         const torch::Tensor& dy, const torch::Tensor& output) {
+      DenseBackward pass = pass_of(layer, place, dy, output);
+      torch::Tensor dx = torch::empty_like(x);
+      pass.x = bits(x);
+      pass.dx = bits(dx);
+      own_plan(layer, x, pass.stride, saved_[place].size(0), false).backward(pass);
+      return dx;
+    }
+
+    void bottom(const StacksHolder::Layer& layer, size_t place, const torch::Tensor& dy,
+                const torch::Tensor& output) {
+      const int64_t out = saved_[place].size(0), width = holder_.shared_width;
+      DenseBackward pass = pass_of(layer, place, dy, output);
+      pass.x = bits(own_);
+      pass.weight += width;
+      pass.dweight += width;
+      want_input(own_, out_[1], pass);
+      own_plan(layer, own_, pass.stride - width, out, width > 0).backward(pass);
+      if (width == 0) return;
+      const torch::Tensor sums = torch::empty({shared_.size(0), out}, torch::kBFloat16);
+      sum_groups(bits(dy), pass.output, owner_.data_ptr<int64_t>(), own_.size(0), shared_.size(0),
+                 out, bits(sums));
+      DenseBackward once{.x = bits(shared_),
+                         .dy = bits(sums),
+                         .weight = pass.weight - width,
+                         .stride = pass.stride,
+                         .dweight = pass.dweight - width};
+      want_input(shared_, out_[0], once);
+      shared_plan(layer, shared_, width, out).backward(once);
+    }
+
+    /// Stacks after the first add to what is there.
+    static void want_input(const torch::Tensor& x, torch::Tensor& dx, DenseBackward& pass) {
+      if (!x.requires_grad()) return;
+      pass.add = dx.defined();
+      if (!dx.defined()) dx = torch::empty_like(x);
+      pass.dx = bits(dx);
+    }
+
+    const StacksHolder& holder_;
+    const tensor_list& saved_;
+    const torch::Tensor &shared_, &own_, &owner_;
+    tensor_list out_;
+    size_t parameter_ = 0, activation_ = 0;  // of the next stack
+  };
 };
 
-/// Inputs: gate, then the parts.
-struct FusedMixture : torch::autograd::Function<FusedMixture> {
-  static std::vector<Bf16*> pointers(const torch::Tensor* tensors, size_t count) {
-    std::vector<Bf16*> out;
-    for (size_t k = 0; k < count; ++k) out.push_back(bits(tensors[k]));
-    return out;
+std::vector<torch::Tensor> stacks_by_ops(const GroupedRows& x,
+                                         const std::vector<DenseStack>& stacks) {
+  std::vector<torch::Tensor> outputs;
+  for (const DenseStack& stack : stacks) {
+    torch::Tensor y = dense_layer_by_ops(x, stack.at(0));
+    for (size_t at = 1; at < stack.size(); ++at) y = dense_layer_by_ops({.own = y}, stack[at]);
+    outputs.push_back(y);
   }
-
-  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& gate,
-                               at::TensorList parts) {
-    torch::Tensor out = torch::empty_like(parts[0]);
-    const std::vector<Bf16*> from = pointers(parts.data(), parts.size());
-    gated_sum(gate.data_ptr<float>(), from.data(), gate.size(0), gate.size(1), out.size(1),
-              bits(out));
-    tensor_list saved{gate};
-    saved.insert(saved.end(), parts.begin(), parts.end());
-    context->save_for_backward(std::move(saved));
-    return out;
-  }
-
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    const tensor_list saved = context->get_saved_variables();
-    const torch::Tensor& gate = saved[0];
-    const torch::Tensor dout = grads[0].contiguous();
-    tensor_list out{torch::empty_like(gate)};
-    for (size_t k = 1; k < saved.size(); ++k) out.push_back(torch::empty_like(saved[k]));
-    const std::vector<Bf16*> from = pointers(saved.data() + 1, saved.size() - 1),
-                             to = pointers(out.data() + 1, out.size() - 1);
-    gated_sum_backward(gate.data_ptr<float>(), from.data(), bits(dout), gate.size(0), gate.size(1),
-                       dout.size(1), out[0].data_ptr<float>(), to.data());
-    return out;
-  }
-};
+  return outputs;
+}
 
 }  // namespace
 
@@ -185,14 +259,32 @@ torch::Tensor to_padded_bf16(const torch::Tensor& x) {
   return torch::constant_pad_nd(x.to(torch::kBFloat16), {0, padded_width(x.size(1)) - x.size(1)});
 }
 
-torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer) {
-  if (!runs_fused(x.own)) return dense_layer_by_ops(x, layer);
-  check(layer.plans != nullptr, "dense layer: bf16 needs plans");
+std::vector<torch::Tensor> dense_stacks(const GroupedRows& x,
+                                        const std::vector<DenseStack>& stacks) {
+  if (!runs_fused(x.own)) return stacks_by_ops(x, stacks);
+  auto holder = c10::make_intrusive<StacksHolder>();
+  holder->shared_width = x.shared_width;
+  std::vector<torch::Tensor> parameters;
+  for (const DenseStack& stack : stacks) {
+    auto& layers = holder->stacks.emplace_back();
+    for (const DenseLayer& layer : stack) {
+      check(layer.plans != nullptr, "dense layer: bf16 needs plans");
+      check(!layer.float_output || &layer == &stack.back(),
+            "dense layers: one within a stack gives fp32");
+      layers.push_back({layer.relu, layer.float_output, layer.bias.defined(), layer.plans});
+      parameters.push_back(layer.weight);
+      if (layer.bias.defined()) parameters.push_back(layer.bias);
+    }
+  }
   const auto maybe = [](const torch::Tensor& tensor) {
     return tensor.defined() ? c10::make_optional(tensor) : c10::nullopt;
   };
-  return FusedLayer::apply(maybe(x.shared), x.own, maybe(x.owner), layer.weight, maybe(layer.bias),
-                           c10::make_intrusive<LayerHolder>(layer, x.shared_width));
+  return FusedStacks::apply(maybe(x.shared), x.own, maybe(x.owner), at::TensorList(parameters),
+                            holder);
+}
+
+torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer) {
+  return dense_stacks(x, {{layer}})[0];
 }
 
 torch::Tensor dense_layer(const torch::Tensor& x, const DenseLayer& layer) {
@@ -213,19 +305,6 @@ torch::Tensor dense_layer_by_ops(const GroupedRows& x, const DenseLayer& layer) 
                         x.owner);
   if (layer.relu) y = torch::relu_(y);
   return layer.float_output && type == torch::kBFloat16 ? y.to(torch::kFloat32) : y;
-}
-
-torch::Tensor gated_mixture(const torch::Tensor& gate, const std::vector<torch::Tensor>& parts) {
-  if (!runs_fused(parts.at(0))) return gated_mixture_by_ops(gate, parts);
-  return FusedMixture::apply(gate.contiguous(), at::TensorList(parts));
-}
-
-torch::Tensor gated_mixture_by_ops(const torch::Tensor& gate,
-                                   const std::vector<torch::Tensor>& parts) {
-  torch::Tensor sum = gate.narrow(1, 0, 1) * parts.at(0);
-  for (size_t k = 1; k < parts.size(); ++k)
-    sum = sum + gate.narrow(1, static_cast<int64_t>(k), 1) * parts[k];
-  return sum.to(parts[0].scalar_type());
 }
 
 }  // namespace retort

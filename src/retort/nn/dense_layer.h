@@ -1,5 +1,5 @@
-// One dense layer, fp32 or bf16 by the type of its input: in fp32 and on a GPU libtorch's
-// operations, in bf16 on a CPU the fused products of kernel/fused_dense.h.
+// Dense layers and stacks of them, fp32 or bf16 by the type of their input: in fp32 and on a GPU
+// libtorch's operations, in bf16 on a CPU the fused products of kernel/fused_dense.h.
 #pragma once
 
 #include <map>
@@ -47,6 +47,8 @@ inline int64_t spare_rows(int64_t rows, int64_t step) { return (step - rows % st
 /// x [R, in] as layers take it in bf16: zeros behind the width, up to padded_width.
 torch::Tensor to_padded_bf16(const torch::Tensor& x);
 
+using DenseStack = std::vector<DenseLayer>;  // each takes what the one before it gives
+
 /// y = act(x W^T + b). x is [R, in], or in bf16 [R, in or more columns, the rest zeros].
 /// @return [R, out], fp32, or bf16 where x is bf16 and the output is not to be fp32
 torch::Tensor dense_layer(const torch::Tensor& x, const DenseLayer& layer);
@@ -55,11 +57,9 @@ torch::Tensor dense_layer(const GroupedRows& x, const DenseLayer& layer);
 /// What the fused products are tested against, and what runs on a GPU.
 torch::Tensor dense_layer_by_ops(const GroupedRows& x, const DenseLayer& layer);
 
-/// e[r] = sum over k of gate[r, k] * parts[k][r]: the mixture of experts.
-/// @param gate [R, K] fp32   @param parts K of [R, H], fp32 or bf16   @return [R, H], as parts
-/// Source: MMoE, Ma et al., KDD 2018, eq. 6.
-torch::Tensor gated_mixture(const torch::Tensor& gate, const std::vector<torch::Tensor>& parts);
-torch::Tensor gated_mixture_by_ops(const torch::Tensor& gate,
-                                   const std::vector<torch::Tensor>& parts);
+/// What each of several stacks makes of the same input; fused, all of it is one step of autograd.
+/// Layers but a stack's last must not have `float_output`.
+std::vector<torch::Tensor> dense_stacks(const GroupedRows& x,
+                                        const std::vector<DenseStack>& stacks);
 
 }  // namespace retort

@@ -36,8 +36,8 @@ struct Lookup : torch::autograd::Function<Lookup> {
     const SparseTensor column{saved["ids"].toTensor(), saved["offsets"].toTensor(),
                               saved["single"].toBool(), -1};
     if (column.ids.size(0) > 0)
-      table.pending.push_back(unpool_rows(
-          grads[0], column, static_cast<Pooling>(saved["pooling"].toInt()), table.merger));
+      table.pending.push_back(
+          unpool_rows(grads[0], column, static_cast<Pooling>(saved["pooling"].toInt())));
     return {torch::Tensor(), torch::Tensor(), torch::Tensor(), torch::Tensor()};
   }
 };
@@ -51,7 +51,7 @@ const torch::Tensor& table_anchor() {
 
 EmbeddingTableImpl::EmbeddingTableImpl(int64_t rows, int64_t dim, std::string name,
                                        torch::ScalarType type)
-    : table_name(std::move(name)), merger(rows) {
+    : table_name(std::move(name)) {
   check(rows > 0 && dim > 0, "embedding table '{}': {} rows of {} values", table_name, rows, dim);
   weight = register_buffer("weight", huge_zeros({rows, dim}, type));
 }

@@ -36,7 +36,6 @@ struct EmbeddingTableImpl : torch::nn::Module {
   const std::string table_name;
   torch::Tensor weight;          // [rows, dim] fp32 or bf16, a registered buffer
   std::vector<Touched> pending;  // since the last step; on a CPU one entry has each id once
-  RowMerger merger;
 };
 TORCH_MODULE(EmbeddingTable);
 

@@ -4,9 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include <ATen/Parallel.h>
-
 #include "retort/common/error.h"
+#include "retort/kernel/runs.h"
 #include "retort/nn/bf16_view.h"
 #include "retort/nn/embedding.h"
 
@@ -23,7 +22,7 @@ void fill_normal(torch::Tensor tensor, const Rng& init, std::string_view name, d
         "init: '{}' must be a contiguous float tensor on the CPU", name);
   const Rng stream = parameter_stream(init, name);
   float* values = tensor.data_ptr<float>();
-  at::parallel_for(0, tensor.numel(), 1 << 12, [&](int64_t begin, int64_t end) {
+  in_runs(tensor.numel(), 1 << 12, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       values[i] = static_cast<float>(deviation * stream.normal(static_cast<uint64_t>(i)));
   });
@@ -37,7 +36,7 @@ void fill_rounded(const torch::Tensor& table, const Rng& init, const std::string
   const Rng stream = parameter_stream(init, name);
   Bf16* to = bits(table);
   constexpr int64_t kRun = 1 << 12;
-  at::parallel_for(0, table.numel(), kRun, [&](int64_t begin, int64_t end) {
+  in_runs(table.numel(), kRun, [&](int64_t begin, int64_t end) {
     std::vector<float> run(kRun);
     for (int64_t first = begin; first < end; first += kRun) {
       const int64_t count = std::min(kRun, end - first);

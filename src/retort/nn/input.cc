@@ -1,7 +1,6 @@
 #include "retort/nn/input.h"
 
 #include "retort/common/error.h"
-#include "retort/nn/mixed_input.h"
 #include "retort/nn/mixed_precision.h"
 
 namespace retort {
@@ -52,23 +51,39 @@ void InputLayer::check_side(const SideTensors& side) const {
         "input: {} dense values a row, not {}", dense, spec_.dense_width);
 }
 
-torch::Tensor InputLayer::forward(const SideTensors& side) {
-  check_side(side);
-  const auto column = [&](size_t i) -> const SparseTensor& {
-    return side.sparse[static_cast<size_t>(spec_.sparse_index[i])];
-  };
-  const torch::Tensor dense = spec_.dense_width > 0 ? side.dense : torch::Tensor();
-  if (MixedPrecision::active()) {
-    std::vector<MixedField> fields;
-    for (size_t i = 0; i < tables_.size(); ++i)
-      fields.push_back({tables_[i], column(i), pooling_[i]});
-    return mixed_input(std::move(fields), dense, side.rows);
-  }
+SparseTensor InputLayer::column(const SideTensors& side, size_t field) const {
+  return side.sparse[static_cast<size_t>(spec_.sparse_index[field])];
+}
+
+MixedPart InputLayer::mixed_part(const SideTensors& side) const {
+  MixedPart part;
+  for (size_t i = 0; i < tables_.size(); ++i)
+    part.fields.push_back({tables_[i], column(side, i), pooling_[i]});
+  if (spec_.dense_width > 0) part.dense = side.dense;
+  return part;
+}
+
+torch::Tensor InputLayer::plain(const SideTensors& side) {
   std::vector<torch::Tensor> parts;
   parts.reserve(tables_.size() + 1);
   for (size_t i = 0; i < tables_.size(); ++i)
-    parts.push_back(tables_[i]->lookup(column(i), pooling_[i]));
-  if (dense.defined()) parts.push_back(parts.empty() ? dense : dense.to(parts[0].scalar_type()));
+    parts.push_back(tables_[i]->lookup(column(side, i), pooling_[i]));
+  if (spec_.dense_width > 0)
+    parts.push_back(parts.empty() ? side.dense : side.dense.to(parts[0].scalar_type()));
+  return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
+}
+
+torch::Tensor InputLayer::forward(const SideTensors& side) { return join_inputs({{this, &side}}); }
+
+torch::Tensor join_inputs(const std::vector<SideInput>& inputs) {
+  for (const SideInput& input : inputs) input.layer->check_side(*input.side);
+  if (MixedPrecision::active()) {
+    std::vector<MixedPart> parts;
+    for (const SideInput& input : inputs) parts.push_back(input.layer->mixed_part(*input.side));
+    return mixed_input(std::move(parts), inputs.at(0).side->rows);
+  }
+  std::vector<torch::Tensor> parts;
+  for (const SideInput& input : inputs) parts.push_back(input.layer->plain(*input.side));
   return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
 }
 

@@ -9,6 +9,7 @@
 
 #include "retort/bundle/model_spec.h"
 #include "retort/nn/embedding.h"
+#include "retort/nn/mixed_input.h"
 
 namespace retort {
 
@@ -18,6 +19,16 @@ using TableMap = std::map<std::string, EmbeddingTable>;
 /// Makes the tables that `specs` name, each once, and registers them below `root` under their
 /// names. Throws ConfigError if two fields want one table with different sizes.
 TableMap make_tables(torch::nn::Module& root, const std::vector<const InputSpec*>& specs);
+
+class InputLayer;
+struct SideInput {
+  InputLayer* layer;
+  const SideTensors* side;
+};
+/// What each layer makes of its side, side by side; all sides have equally many rows.
+/// @return [rows, sum of widths] fp32; where MixedPrecision is active bf16 [rows,
+///   padded_width(sum of widths)], zeros behind
+torch::Tensor join_inputs(const std::vector<SideInput>& inputs);
 
 /// Pooled embeddings in the order of `spec.fields`, then the dense values. Holds references to
 /// tables that its model owns.
@@ -32,6 +43,10 @@ class InputLayer {
   int32_t width() const { return spec_.width(); }
 
  private:
+  friend torch::Tensor join_inputs(const std::vector<SideInput>& inputs);
+  SparseTensor column(const SideTensors& side, size_t field) const;
+  MixedPart mixed_part(const SideTensors& side) const;
+  torch::Tensor plain(const SideTensors& side);
   void check_side(const SideTensors& side) const;
 
   InputSpec spec_;

@@ -1,11 +1,12 @@
 #include "retort/nn/mixed_input.h"
 
 #include <algorithm>
-
-#include <ATen/Parallel.h>
+#include <atomic>
 
 #include "retort/common/trace.h"
 #include "retort/kernel/fused_dense.h"
+#include "retort/kernel/rows.h"
+#include "retort/kernel/runs.h"
 #include "retort/nn/bf16_view.h"
 #include "retort/nn/dense_layer.h"
 #include "retort/nn/mixed_precision.h"
@@ -13,112 +14,149 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kRowGrain = 256;  // rows worth a thread
+constexpr int64_t kGatherGrain = 256;  // rows worth a thread
 
-struct FieldsHolder : torch::CustomClassHolder {
-  std::vector<MixedField> fields;
-  int64_t width = 0;  // of the fields alone
+struct PartsHolder : torch::CustomClassHolder {
+  std::vector<MixedPart> parts;
+  int64_t width = 0;
 };
 
-/// Fills the field's columns of x, which begin at `x`. T: how the table is stored.
+/// Fills the field's columns of rows [begin, end) of x, which begin at `x`. T: how the table is
+/// stored.
 template <class T>
-void gather_field(const MixedField& field, const T* weight, Bf16* x, int64_t rows, int64_t stride) {
+void gather_field(const MixedField& field, const T* weight, Bf16* x, int64_t begin, int64_t end,
+                  int64_t stride) {
+  constexpr int64_t kAhead = 8;
   const int64_t dim = field.table->weight.size(1);
   const int64_t* ids = field.column.ids.data_ptr<int64_t>();
   const int64_t* offsets = field.column.single ? nullptr : field.column.offsets.data_ptr<int64_t>();
   const bool mean = field.pooling == Pooling::kMean;
-  at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
-    constexpr int64_t kAhead = 8;
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t first = offsets != nullptr ? offsets[row] : row;
-      const int64_t count = offsets != nullptr ? offsets[row + 1] - first : 1;
-      if (offsets == nullptr && row + kAhead < end) {
-        const T* next = weight + ids[row + kAhead] * dim;
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + dim - 1);
-      }
-      sum_rows(weight, dim, ids + first, count,
-               mean ? 1.0F / static_cast<float>(std::max<int64_t>(1, count)) : 1.0F,
-               x + row * stride);
-    }
-  });
+  const int64_t last = offsets != nullptr ? offsets[end] : end;
+  const auto fetch = [&](int64_t at) {
+    if (at < last) fetch_row(weight + ids[at] * dim, dim * int64_t{sizeof(T)}, false);
+  };
+  const int64_t from = offsets != nullptr ? offsets[begin] : begin;
+  for (int64_t at = from; at < from + kAhead; ++at) fetch(at);
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t first = offsets != nullptr ? offsets[row] : row;
+    const int64_t count = offsets != nullptr ? offsets[row + 1] - first : 1;
+    for (int64_t at = first; at < first + count; ++at) fetch(at + kAhead);
+    sum_rows(weight, dim, ids + first, count,
+             mean ? 1.0F / static_cast<float>(std::max<int64_t>(1, count)) : 1.0F,
+             x + row * stride);
+  }
 }
 
-void round_dense(const torch::Tensor& dense, Bf16* x, int64_t stride) {
-  const torch::Tensor from = dense.contiguous();
-  const int64_t width = dense.size(1);
-  for (int64_t row = 0; row < dense.size(0); ++row)
-    to_bf16(from.data_ptr<float>() + row * width, 1, width, width, x + row * stride, width);
+/// Rows [begin, end) of x [rows, stride], of whose columns the first `width` have values.
+void gather_rows(const std::vector<MixedPart>& parts, int64_t width, int64_t stride, int64_t begin,
+                 int64_t end, Bf16* x) {
+  int64_t at = 0;
+  for (const MixedPart& part : parts) {
+    for (const MixedField& field : part.fields) {
+      const torch::Tensor& weight = field.table->weight;
+      if (weight.scalar_type() == torch::kBFloat16)
+        gather_field(field, bits(weight), x + at, begin, end, stride);
+      else
+        gather_field(field, weight.data_ptr<float>(), x + at, begin, end, stride);
+      at += weight.size(1);
+    }
+    if (!part.dense.defined()) continue;
+    const int64_t values = part.dense.size(1);
+    const float* from = part.dense.data_ptr<float>();
+    for (int64_t row = begin; row < end; ++row)
+      to_bf16(from + row * values, 1, values, values, x + row * stride + at, values);
+    at += values;
+  }
+  for (int64_t row = begin; row < end; ++row)
+    std::fill(x + row * stride + width, x + (row + 1) * stride, Bf16{0});
 }
 
 struct MixedInput : torch::autograd::Function<MixedInput> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor&,
-                               const c10::intrusive_ptr<FieldsHolder>& holder,
-                               const c10::optional<torch::Tensor>& maybe_dense, int64_t rows) {
-    const torch::Tensor dense = maybe_dense.value_or(torch::Tensor());
+                               const c10::intrusive_ptr<PartsHolder>& holder, int64_t rows) {
     const TraceScope trace("embeddings: gather");
-    context->saved_data["fields"] = c10::IValue::make_capsule(holder);
-    const int64_t width = holder->width + (dense.defined() ? dense.size(1) : 0);
-    const int64_t stride = padded_width(width);
+    context->saved_data["parts"] = c10::IValue::make_capsule(holder);
+    const int64_t width = holder->width, stride = padded_width(width);
     torch::Tensor out = torch::empty({rows, stride}, torch::kBFloat16);
     Bf16* x = bits(out);
-    int64_t at = 0;
-    for (const MixedField& field : holder->fields) {
-      const torch::Tensor& weight = field.table->weight;
-      if (weight.scalar_type() == torch::kBFloat16)
-        gather_field(field, bits(weight), x + at, rows, stride);
-      else
-        gather_field(field, weight.data_ptr<float>(), x + at, rows, stride);
-      at += field.table->weight.size(1);
-    }
-    if (dense.defined()) round_dense(dense, x + at, stride);
-    for (int64_t row = 0; row < rows; ++row)
-      std::fill(x + row * stride + width, x + (row + 1) * stride, Bf16{0});
-    if (!all_finite(x, rows * stride)) MixedPrecision::report_nonfinite();
+    std::atomic<bool> finite = true;
+    // Table after table: the pages of few are in use at a time.
+    in_runs(rows, kGatherGrain, [&](int64_t begin, int64_t end) {
+      gather_rows(holder->parts, width, stride, begin, end, x);
+      if (!all_finite(x + begin * stride, (end - begin) * stride)) finite = false;
+    });
+    if (!finite) MixedPrecision::report_nonfinite();
     return out;
   }
 
   static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* context,
                                                torch::autograd::tensor_list grads) {
     const TraceScope trace("embeddings: gradients of rows");
-    const auto capsule = context->saved_data["fields"].toCapsule();
-    auto& holder = static_cast<FieldsHolder&>(*capsule);
-    const torch::Tensor grad = grads[0].to(torch::kFloat32);
+    const auto capsule = context->saved_data["parts"].toCapsule();
+    auto& holder = static_cast<PartsHolder&>(*capsule);
+    struct Job {
+      MixedField* field;
+      torch::Tensor grad;
+      RowGradients rows{};
+    };
+    std::vector<Job> jobs;
     int64_t at = 0;
-    for (MixedField& field : holder.fields) {
-      const int64_t dim = field.table->weight.size(1);
-      if (field.column.ids.size(0) > 0)
-        field.table->pending.push_back(
-            unpool_rows(grad.narrow(1, at, dim), field.column, field.pooling, field.table->merger));
-      at += dim;
+    for (MixedPart& part : holder.parts) {
+      for (MixedField& field : part.fields) {
+        const int64_t dim = field.table->weight.size(1);
+        if (field.column.ids.size(0) > 0) jobs.push_back({&field, grads[0].narrow(1, at, dim)});
+        at += dim;
+      }
+      if (part.dense.defined()) at += part.dense.size(1);
     }
-    return {torch::Tensor(), torch::Tensor(), torch::Tensor(), torch::Tensor()};
+    in_runs(std::ssize(jobs), 1, [&](int64_t begin, int64_t end) {
+      const torch::NoGradGuard no_grad;
+      for (int64_t i = begin; i < end; ++i) {
+        Job& job = jobs[static_cast<size_t>(i)];
+        job.rows = unpool_rows(job.grad, job.field->column, job.field->pooling);
+      }
+    });
+    // Two fields may share a table.
+    for (Job& job : jobs) job.field->table->pending.push_back(std::move(job.rows));
+    return {torch::Tensor(), torch::Tensor(), torch::Tensor()};
   }
 };
 
 /// On a GPU: the fp32 lookups, padded and rounded by libtorch.
-torch::Tensor mixed_input_by_ops(std::vector<MixedField>& fields, const torch::Tensor& dense) {
-  std::vector<torch::Tensor> parts;
-  for (MixedField& field : fields)
-    parts.push_back(field.table->lookup(field.column, field.pooling));
-  if (dense.defined()) parts.push_back(dense);
-  return to_padded_bf16(torch::cat(parts, 1));
+torch::Tensor mixed_input_by_ops(std::vector<MixedPart>& parts) {
+  std::vector<torch::Tensor> columns;
+  for (MixedPart& part : parts) {
+    for (MixedField& field : part.fields)
+      columns.push_back(field.table->lookup(field.column, field.pooling));
+    if (part.dense.defined()) columns.push_back(part.dense);
+  }
+  return to_padded_bf16(torch::cat(columns, 1));
+}
+
+bool on_cpu(const std::vector<MixedPart>& parts) {
+  for (const MixedPart& part : parts) {
+    if (!part.fields.empty()) return part.fields[0].table->weight.is_cpu();
+    if (part.dense.defined()) return part.dense.is_cpu();
+  }
+  return true;
 }
 
 }  // namespace
 
-torch::Tensor mixed_input(std::vector<MixedField> fields, const torch::Tensor& dense,
-                          int64_t rows) {
-  const bool cpu = fields.empty() ? dense.is_cpu() : fields[0].table->weight.is_cpu();
-  if (!cpu) return mixed_input_by_ops(fields, dense);
-  auto holder = c10::make_intrusive<FieldsHolder>();
-  for (const MixedField& field : fields) {
-    field.table->check_ids(field.column);
-    holder->width += field.table->weight.size(1);
+torch::Tensor mixed_input(std::vector<MixedPart> parts, int64_t rows) {
+  if (!on_cpu(parts)) return mixed_input_by_ops(parts);
+  auto holder = c10::make_intrusive<PartsHolder>();
+  for (MixedPart& part : parts) {
+    for (const MixedField& field : part.fields) {
+      field.table->check_ids(field.column);
+      holder->width += field.table->weight.size(1);
+    }
+    if (!part.dense.defined()) continue;
+    part.dense = part.dense.contiguous();
+    holder->width += part.dense.size(1);
   }
-  holder->fields = std::move(fields);
-  return MixedInput::apply(table_anchor(), holder,
-                           dense.defined() ? c10::make_optional(dense) : c10::nullopt, rows);
+  holder->parts = std::move(parts);
+  return MixedInput::apply(table_anchor(), holder, rows);
 }
 
 }  // namespace retort

@@ -16,10 +16,15 @@ struct MixedField {
   Pooling pooling = Pooling::kMean;
 };
 
-/// Pooled embeddings of the fields in their order, then the dense values. Gradients of the tables'
-/// rows are fp32 and land in `pending`, as those of EmbeddingTable::lookup.
-/// @param dense [rows, D] fp32 or undefined
+/// Fields and, behind them, dense values of one side. @param dense [rows, D] fp32 or undefined
+struct MixedPart {
+  std::vector<MixedField> fields{};
+  torch::Tensor dense{};
+};
+
+/// The parts' pooled embeddings and dense values in their order. Gradients of the tables' rows are
+/// fp32 and land in `pending`, as those of EmbeddingTable::lookup.
 /// @return [rows, padded_width(width)] bf16, zeros behind the width
-torch::Tensor mixed_input(std::vector<MixedField> fields, const torch::Tensor& dense, int64_t rows);
+torch::Tensor mixed_input(std::vector<MixedPart> parts, int64_t rows);
 
 }  // namespace retort

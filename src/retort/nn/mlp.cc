@@ -17,19 +17,21 @@ MlpImpl::MlpImpl(MlpOptions given) : options(std::move(given)) {
   }
 }
 
-DenseLayer MlpImpl::layer(size_t i) {
-  const bool last = i + 1 == layers.size();
-  return {.weight = layers[i]->weight,
-          .bias = layers[i]->bias,
-          .relu = !last || options.relu_after_last,
-          .float_output = last && !options.relu_after_last,
-          .plans = plans_[i]};
+DenseStack MlpImpl::dense_layers() const {
+  DenseStack stack;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const bool last = i + 1 == layers.size();
+    stack.push_back({.weight = layers[i]->weight,
+                     .bias = layers[i]->bias,
+                     .relu = !last || options.relu_after_last,
+                     .float_output = last && !options.relu_after_last,
+                     .plans = plans_[i]});
+  }
+  return stack;
 }
 
 torch::Tensor MlpImpl::forward(const GroupedRows& x) {
-  torch::Tensor h = dense_layer(x, layer(0));
-  for (size_t i = 1; i < layers.size(); ++i) h = dense_layer(h, layer(i));
-  return h;
+  return dense_stacks(x, {dense_layers()})[0];
 }
 
 torch::Tensor MlpImpl::forward(const torch::Tensor& x) { return forward(GroupedRows{.own = x}); }

@@ -25,6 +25,8 @@ struct MlpImpl : torch::nn::Module {
   /// @return [R, layers.back()], fp32, or bf16 where x is and a ReLU comes last
   torch::Tensor forward(const torch::Tensor& x);
   torch::Tensor forward(const GroupedRows& x);
+  /// What forward() runs, for stacks over one input.
+  DenseStack dense_layers() const;
   /// `name` is the module's own full name.
   void initialise(const Rng& init, const std::string& name);
 
@@ -32,7 +34,6 @@ struct MlpImpl : torch::nn::Module {
   std::vector<torch::nn::Linear> layers;
 
  private:
-  DenseLayer layer(size_t i);
   std::vector<std::shared_ptr<DensePlans>> plans_;
 };
 TORCH_MODULE(Mlp);

@@ -165,7 +165,7 @@ void Optimizer::step_tables(const AdamStep& step) {
   for (Table& entry : tables_) {
     EmbeddingTableImpl& table = *entry.table;
     if (table.pending.empty()) continue;
-    const RowGradients rows = merge_rows(table.pending, table.merger);
+    const RowGradients rows = merge_rows(table.pending);
     if (entry.sums.defined())
       adagrad_update_rows(table.weight, rows, entry.sums, step);
     else

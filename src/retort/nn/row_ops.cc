@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <string>
-
-#include <ATen/Parallel.h>
+#include <utility>
 
 #include "retort/common/error.h"
+#include "retort/kernel/rows.h"
+#include "retort/kernel/runs.h"
+#include "retort/nn/bf16_view.h"
 
 namespace retort {
 namespace {
@@ -23,7 +25,7 @@ void add_row(T* out, const T* row, T scale, int64_t dim) {
 
 template <class T>
 void gather(const T* weight, const int64_t* ids, int64_t rows, int64_t dim, T* out) {
-  at::parallel_for(0, rows, grain_rows(dim), [&](int64_t begin, int64_t end) {
+  in_runs(rows, grain_rows(dim), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       std::copy_n(weight + ids[row] * dim, dim, out + row * dim);
   });
@@ -32,7 +34,7 @@ void gather(const T* weight, const int64_t* ids, int64_t rows, int64_t dim, T* o
 template <class T>
 void pool(const T* weight, const int64_t* ids, const int64_t* offsets, int64_t rows, int64_t dim,
           Pooling pooling, T* out) {
-  at::parallel_for(0, rows, grain_rows(dim * 4), [&](int64_t begin, int64_t end) {
+  in_runs(rows, grain_rows(dim * 4), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       T* sum = out + row * dim;
       std::fill_n(sum, dim, T(0));
@@ -68,7 +70,7 @@ torch::Tensor add_up(const torch::Tensor& given, const torch::Tensor& owner, int
     const auto* in = x.data_ptr<scalar_t>();
     auto* out = sum.data_ptr<scalar_t>();
     // Threads share the columns, so that each sum is made by one of them.
-    at::parallel_for(0, dim, grain_rows(rows), [&](int64_t begin, int64_t end) {
+    in_runs(dim, grain_rows(rows), [&](int64_t begin, int64_t end) {
       for (int64_t r = 0; r < rows; ++r)
         add_row(out + row[r] * dim + begin, in + r * dim + begin, scalar_t(1), end - begin);
     });
@@ -111,52 +113,40 @@ Pooling parse_pooling(std::string_view name) {
   fail<ConfigError>("pooling '{}' is unknown: use mean or sum", name);
 }
 
-RowGradients RowMerger::merge(const torch::Tensor& ids, const torch::Tensor& grads,
-                              const std::vector<int32_t>& source, const std::vector<float>& scale) {
-  const int64_t n = ids.size(0), dim = grads.size(1);
-  const int64_t* id = ids.data_ptr<int64_t>();
-  if (slot_.empty()) slot_.assign(rows_, -1);
-  // Counting sort of the positions by distinct id, both in order of first appearance.
-  std::vector<int32_t> slot_of(n), begin;
-  std::vector<int64_t> distinct;
-  for (int64_t p = 0; p < n; ++p) {
-    int32_t& slot = slot_[id[p]];
-    if (slot < 0) {
-      slot = static_cast<int32_t>(distinct.size());
-      distinct.push_back(id[p]);
-      begin.push_back(0);
-    }
-    slot_of[p] = slot;
-    ++begin[slot];
-  }
-  for (const int64_t used : distinct) slot_[used] = -1;
-  int32_t total = 0;
-  for (int32_t& count : begin) count = std::exchange(total, total + count);
-  begin.push_back(total);
-  std::vector<int32_t> place(begin), order(n);
-  for (int64_t p = 0; p < n; ++p) order[place[slot_of[p]]++] = static_cast<int32_t>(p);
-
-  const auto slots = static_cast<int64_t>(distinct.size());
+RowGradients merge_gradients(const torch::Tensor& ids, const torch::Tensor& grads,
+                             const std::vector<int32_t>& source, const std::vector<float>& scale) {
+  thread_local GroupedIds scratch;
+  GroupedIds& grouped = scratch;  // this thread's, also for those who help
+  grouped.group({ids.data_ptr<int64_t>(), static_cast<size_t>(ids.size(0))});
+  const auto slots = std::ssize(grouped.distinct());
+  const int64_t dim = grads.size(1);
+  const bool narrow = grads.scalar_type() == torch::kBFloat16;
   RowGradients out;
   out.unique = true;
   out.ids = torch::empty({slots}, torch::kInt64);
-  std::copy(distinct.begin(), distinct.end(), out.ids.data_ptr<int64_t>());
+  std::copy(grouped.distinct().begin(), grouped.distinct().end(), out.ids.data_ptr<int64_t>());
   const torch::Tensor rows = grads.stride(1) == 1 ? grads : grads.contiguous();
-  out.grads = torch::zeros({slots, dim}, grads.options());
-  AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "merge_rows", [&] {
-    const auto* in = rows.data_ptr<scalar_t>();
-    auto* sum = out.grads.data_ptr<scalar_t>();
-    const int64_t stride = rows.stride(0);
-    at::parallel_for(0, slots, grain_rows(dim), [&](int64_t first, int64_t last) {
+  out.grads =
+      torch::empty({slots, dim}, narrow ? grads.options().dtype(torch::kFloat32) : grads.options());
+  const int64_t stride = rows.stride(0);
+  const auto sum_up = [&](const auto* in, auto* sum) {
+    in_runs(slots, grain_rows(dim), [&](int64_t first, int64_t last) {
       for (int64_t slot = first; slot < last; ++slot) {
-        for (int32_t at = begin[slot]; at < begin[slot + 1]; ++at) {
-          const int32_t p = order[at];
-          const scalar_t factor = scale.empty() ? scalar_t(1) : static_cast<scalar_t>(scale[p]);
-          add_row(sum + slot * dim, in + (source.empty() ? p : source[p]) * stride, factor, dim);
+        bool more = false;
+        for (const int32_t p : grouped.places(slot)) {
+          const auto at = static_cast<size_t>(p);
+          take_row(in + (source.empty() ? p : source[at]) * stride, dim,
+                   scale.empty() ? 1.0F : scale[at], std::exchange(more, true), sum + slot * dim);
         }
       }
     });
-  });
+  };
+  if (narrow)
+    sum_up(bits(rows), out.grads.data_ptr<float>());
+  else if (rows.scalar_type() == torch::kFloat64)
+    sum_up(rows.data_ptr<double>(), out.grads.data_ptr<double>());
+  else
+    sum_up(rows.data_ptr<float>(), out.grads.data_ptr<float>());
   return out;
 }
 
@@ -187,11 +177,10 @@ torch::Tensor pool_rows_by_ops(const torch::Tensor& weight, const SparseTensor& 
   return pooling == Pooling::kMean ? out.mul_(row_scale(column, out)) : out;
 }
 
-RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, Pooling pooling,
-                         RowMerger& merger) {
+RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, Pooling pooling) {
   if (!grad.is_cpu()) return unpool_rows_by_ops(grad, column, pooling);
   const torch::Tensor ids = column.ids.contiguous(), offsets = column.offsets.contiguous();
-  if (column.single) return merger.merge(ids, grad, {}, {});
+  if (column.single) return merge_gradients(ids, grad, {}, {});
   std::vector<int32_t> source(ids.size(0));
   std::vector<float> scale(pooling == Pooling::kMean ? ids.size(0) : 0);
   const int64_t* offset = offsets.data_ptr<int64_t>();
@@ -203,7 +192,7 @@ RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, 
       if (!scale.empty()) scale[at] = share;
     }
   }
-  return merger.merge(ids, grad, source, scale);
+  return merge_gradients(ids, grad, source, scale);
 }
 
 RowGradients unpool_rows_by_ops(const torch::Tensor& grad, const SparseTensor& column,
@@ -213,7 +202,7 @@ RowGradients unpool_rows_by_ops(const torch::Tensor& grad, const SparseTensor& c
   return {column.ids, scaled.index_select(0, row_of_id(column)), false};
 }
 
-RowGradients merge_rows(const std::vector<RowGradients>& parts, RowMerger& merger) {
+RowGradients merge_rows(const std::vector<RowGradients>& parts) {
   if (parts.size() == 1 && parts[0].unique) return parts[0];
   if (!parts.at(0).grads.is_cpu()) return merge_rows_by_ops(parts);
   std::vector<torch::Tensor> ids, grads;
@@ -221,7 +210,7 @@ RowGradients merge_rows(const std::vector<RowGradients>& parts, RowMerger& merge
     ids.push_back(part.ids);
     grads.push_back(part.grads);
   }
-  return merger.merge(torch::cat(ids), torch::cat(grads), {}, {});
+  return merge_gradients(torch::cat(ids), torch::cat(grads), {}, {});
 }
 
 RowGradients merge_rows_by_ops(const std::vector<RowGradients>& parts) {

@@ -22,21 +22,12 @@ struct RowGradients {
   bool unique = false;  // no id repeats
 };
 
-/// Adds up the gradients of equal ids of one table of `rows` rows. Keeps a scratch array of one
-/// int32 a table row. Not thread-safe.
-class RowMerger {
- public:
-  explicit RowMerger(int64_t rows) : rows_(rows) {}
-  /// CPU: out[k] = sum over the positions p with the k-th distinct id, in the order of p, of
-  /// scale[p] * grads[source[p]]. `source` empty: p itself; `scale` empty: 1.
-  /// @param ids [n] int64   @param grads [m, dim] float or double, any row stride
-  RowGradients merge(const torch::Tensor& ids, const torch::Tensor& grads,
-                     const std::vector<int32_t>& source, const std::vector<float>& scale);
-
- private:
-  int64_t rows_;
-  std::vector<int32_t> slot_;  // [rows_] place of the id among the distinct ones, else -1
-};
+/// CPU: out[k] = sum over the positions p with the k-th distinct id, in the order of p, of
+/// scale[p] * grads[source[p]]. `source` empty: p itself; `scale` empty: 1.
+/// @param ids [n] int64   @param grads [m, dim] float, double or bf16 (summed up in fp32), any row
+/// stride
+RowGradients merge_gradients(const torch::Tensor& ids, const torch::Tensor& grads,
+                             const std::vector<int32_t>& source, const std::vector<float>& scale);
 
 /// @param weight [rows, dim]   @return [R, dim], fp32 of bf16; an empty row gives zeros
 torch::Tensor pool_rows(const torch::Tensor& weight, const SparseTensor& column, Pooling pooling);
@@ -44,13 +35,12 @@ torch::Tensor pool_rows_by_ops(const torch::Tensor& weight, const SparseTensor& 
                                Pooling pooling);
 
 /// Gradients of the table's rows from those of the pooled rows. @param grad [R, dim]
-RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, Pooling pooling,
-                         RowMerger& merger);
+RowGradients unpool_rows(const torch::Tensor& grad, const SparseTensor& column, Pooling pooling);
 RowGradients unpool_rows_by_ops(const torch::Tensor& grad, const SparseTensor& column,
                                 Pooling pooling);
 
 /// One entry a distinct id of all `parts`.
-RowGradients merge_rows(const std::vector<RowGradients>& parts, RowMerger& merger);
+RowGradients merge_rows(const std::vector<RowGradients>& parts);
 RowGradients merge_rows_by_ops(const std::vector<RowGradients>& parts);
 
 /// Row g of the result is the sum of the rows r of x with owner[r] = g, in their order;

@@ -124,7 +124,7 @@ std::vector<double> GradientExchange::exchange_tables(std::span<const double> va
   for (EmbeddingTable& table : tables_) {
     head.push_back(0);
     if (table->pending.empty()) continue;
-    const RowGradients own = merge_rows(table->pending, table->merger);
+    const RowGradients own = merge_rows(table->pending);
     head.back() = static_cast<double>(own.ids.size(0));
     ids.push_back(own.ids.to(ranks_.device(), torch::kInt32).view(torch::kFloat32));
     grads.push_back(own.grads.to(ranks_.device(), torch::kFloat32).reshape({-1}));

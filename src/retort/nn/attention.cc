@@ -3,11 +3,10 @@
 #include <cmath>
 #include <span>
 
-#include <ATen/Parallel.h>
-
 #include "retort/common/error.h"
 #include "retort/kernel/attention.h"
 #include "retort/kernel/products.h"
+#include "retort/kernel/runs.h"
 
 namespace retort {
 namespace {
@@ -25,7 +24,7 @@ std::span<float> floats(const torch::Tensor& x) {
 /// Calls body(offsets of some rows), the rows shared among threads.
 void for_rows(const torch::Tensor& offsets, const auto& body) {
   const std::span all(offsets.data_ptr<int32_t>(), static_cast<size_t>(offsets.size(0)));
-  at::parallel_for(0, offsets.size(0) - 1, kGrainRows, [&](int64_t begin, int64_t end) {
+  in_runs(offsets.size(0) - 1, kGrainRows, [&](int64_t begin, int64_t end) {
     body(all.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin + 1)));
   });
 }

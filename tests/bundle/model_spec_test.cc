@@ -176,6 +176,48 @@ TEST(MultiTaskSpec, FusionNeedsTwoTasksAndAShare) {
     EXPECT_THROW(check_fusion(multi_task_spec(), wrong, "--fusion"), ConfigError);
 }
 
+ModelSpec three_task_spec() {
+  ModelSpec spec = multi_task_spec();
+  spec.user.mixture->tasks = {"click", "dwm", "finished"};
+  spec.shares = {0.5, 0, 0.5};
+  return spec;
+}
+
+TEST(MultiTaskSpec, OfThreeTasksKeepsAShareForEach) {
+  const Json json = to_json(three_task_spec());
+  EXPECT_FALSE(json.contains("fusion"));
+  EXPECT_THAT(task_shares(model_spec_from_json(json)), ElementsAre(0.5, 0, 0.5));
+  ModelSpec spec = three_task_spec();
+  spec.shares.clear();
+  EXPECT_THAT(task_shares(model_spec_from_json(to_json(spec))),
+              testing::Each(testing::DoubleEq(1.0 / 3)));
+  EXPECT_THAT(task_shares(multi_task_spec()), ElementsAre(0.3, 0.7));
+  EXPECT_THAT(task_shares(tiny_spec(random_tiny_dataset(1).schema)), ElementsAre(1));
+  Json wrong = json;
+  wrong["shares"] = {1, 2};
+  EXPECT_THAT([&] { model_spec_from_json(wrong); },
+              testing::ThrowsMessage<DataError>(HasSubstr("click, dwm, finished")));
+  wrong["shares"] = {1, 2, "x"};
+  EXPECT_THROW(model_spec_from_json(wrong), DataError);
+}
+
+TEST(MultiTaskSpec, SharesAreChecked) {
+  ModelSpec two = multi_task_spec(), three = three_task_spec();
+  set_shares(two, {0.6}, "--fusion");
+  EXPECT_EQ(two.fusion, 0.6);
+  set_shares(two, {1, 3}, "--fusion");
+  EXPECT_EQ(two.fusion, 0.25);
+  set_shares(three, {3, 2, 1}, "--fusion");
+  EXPECT_THAT(task_shares(three), ElementsAre(3, 2, 1));
+  const std::vector<std::vector<double>> wrong{
+      {0.5}, {1, 2}, {1, -1, 1}, {0, 0, 0}, {1, 1, std::nan("")}, {}};
+  for (const std::vector<double>& shares : wrong)
+    EXPECT_THROW(set_shares(three, shares, "--fusion"), ConfigError);
+  ModelSpec plain = tiny_spec(random_tiny_dataset(1).schema);
+  EXPECT_THROW(set_shares(plain, {0.5}, "--fusion"), ConfigError);
+  EXPECT_THROW(set_shares(plain, {0.5, 0.5}, "--fusion"), ConfigError);
+}
+
 std::vector<std::string> names_of(const TowerSpec& tower) {
   std::vector<std::string> names;
   for (const WeightShape& weight : layer_weights(tower)) {

@@ -95,6 +95,15 @@ TEST_P(Fusion, SideInformationThatIsAbsentIsMissingAtEachStep) {
   EXPECT_EQ(retriever_.retrieve(none, {.k = 5}).items.size(), 5u);
 }
 
+TEST_P(Fusion, SharesOfTwoTasksAreDividedByTheirSum) {
+  const auto by_fusion = retriever_.retrieve("u3", {.k = kItems, .fusion = 0.75});
+  EXPECT_EQ(to_json(retriever_.retrieve("u3", {.k = kItems, .shares = {3, 1}})),
+            to_json(by_fusion));
+  EXPECT_EQ(to_json(retriever_.retrieve("u3", {.k = kItems, .shares = {0.75}})),
+            to_json(by_fusion));
+  EXPECT_THROW(retriever_.retrieve("u3", {.shares = {1, 1, 1}}), ConfigError);
+}
+
 TEST_P(Fusion, AShareOutsideZeroToOneIsRefused) {
   for (const double wrong : {-0.5, 1.5})
     EXPECT_THAT([&] { retriever_.retrieve("u1", {.fusion = wrong}); },

@@ -67,21 +67,23 @@ TEST(SoftBce, LeavesOutRowsWithoutALoggedScore) {
 
 TEST(SoftBce, OnAStudentOfOneVectorLearnsAnyLogitOfAnyTeacher) {
   LossInputs inputs;
-  inputs.student = doubles({0.2, -1});
-  inputs.teacher_click = doubles({0.5, 1});
-  inputs.teacher_read = doubles({-0.5, 2});
-  for (const auto& [target, logits] : {std::pair("teacher_click", inputs.teacher_click),
-                                       std::pair("teacher_read", inputs.teacher_read)})
+  inputs.logits["student"] = doubles({0.2, -1});
+  inputs.logits["teacher_click"] = doubles({0.5, 1});
+  inputs.logits["teacher_read"] = doubles({-0.5, 2});
+  for (const auto& [target, logits] : {std::pair("teacher_click", inputs.logits["teacher_click"]),
+                                       std::pair("teacher_read", inputs.logits["teacher_read"])})
     EXPECT_DOUBLE_EQ(make_soft_bce({{"on", "student"}, {"target", target}})(inputs).item<double>(),
-                     soft_bce(logits, inputs.student).item<double>());
+                     soft_bce(logits, inputs.logits["student"]).item<double>());
 }
 
 TEST(AlignedLosses, NameTheLogitThatIsMissing) {
   LossInputs inputs;
-  inputs.student_click = torch::zeros(2);
+  inputs.logits["student_click"] = torch::zeros(2);
   EXPECT_THROW(make_soft_bce({{"target", "logged_click"}})(inputs), ConfigError);
   EXPECT_THROW(make_weighted_bce({{"on", "teacher_dwm"}})(inputs), ConfigError);
-  EXPECT_THROW(make_soft_bce({{"target", "teacher_reed"}}), ConfigError);
+  EXPECT_THROW(make_soft_bce({{"target", "teacher_reed"}})(inputs), ConfigError);
+  EXPECT_THROW(make_soft_bce({{"target", "click"}}), ConfigError);
+  EXPECT_THROW(make_soft_bce({{"on", "teacher_click"}}), ConfigError);
 }
 
 }  // namespace

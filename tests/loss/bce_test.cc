@@ -5,6 +5,8 @@
 #include "finite_differences.h"
 #include <gtest/gtest.h>
 
+#include "retort/common/error.h"
+
 namespace retort {
 namespace {
 
@@ -51,20 +53,44 @@ TEST(Bce, StaysExactWhereProbabilitiesRoundToZeroOrOne) {
 
 TEST(Bce, TermChoosesLogitAndLabel) {
   LossInputs inputs;
-  inputs.student = torch::tensor({0.5F, -1.F});
-  inputs.teacher_click = torch::tensor({0.1F, 0.2F});
-  inputs.teacher_read = torch::tensor({-2.F, 3.F});
-  inputs.click = torch::tensor({1.F, 1.F});
-  inputs.read = torch::tensor({0.F, 1.F});
+  inputs.logits["student"] = torch::tensor({0.5F, -1.F});
+  inputs.logits["teacher_click"] = torch::tensor({0.1F, 0.2F});
+  inputs.logits["teacher_read"] = torch::tensor({-2.F, 3.F});
+  inputs.labels["click"] = torch::tensor({1.F, 1.F});
+  inputs.labels["read"] = torch::tensor({0.F, 1.F});
   const auto term = [&](const char* on, const char* label) {
     return make_bce({{"loss", "bce"}, {"weight", 2.0}, {"on", on}, {"label", label}})(inputs);
   };
-  EXPECT_TRUE(
-      torch::equal(term("student", "click"), bce_with_logits(inputs.student, inputs.click)));
+  EXPECT_TRUE(torch::equal(term("student", "click"),
+                           bce_with_logits(inputs.logits["student"], inputs.labels["click"])));
   EXPECT_TRUE(torch::equal(term("teacher_click", "read"),
-                           bce_with_logits(inputs.teacher_click, inputs.read)));
+                           bce_with_logits(inputs.logits["teacher_click"], inputs.labels["read"])));
   EXPECT_TRUE(torch::equal(term("teacher_read", "read"),
-                           bce_with_logits(inputs.teacher_read, inputs.read)));
+                           bce_with_logits(inputs.logits["teacher_read"], inputs.labels["read"])));
+}
+
+TEST(KnownBce, CountsTheRowsWhoseLabelIsKnownByTheWholeBatch) {
+  const double nan = std::nan("");
+  const torch::Tensor x = torch::tensor({0.3, -1.2, 2.0, 0.7}, torch::kFloat64);
+  const torch::Tensor y = torch::tensor({1.0, nan, 0.0, nan}, torch::kFloat64);
+  const double expected = (std::log1p(std::exp(-0.3)) + std::log1p(std::exp(2.0))) / 4;
+  EXPECT_NEAR(known_bce(x, y).item<double>(), expected, 1e-12);
+  const torch::Tensor all = torch::tensor({1.0, 1.0, 0.0, 0.0}, torch::kFloat64);
+  EXPECT_NEAR(known_bce(x, all).item<double>(), bce_with_logits(x, all).item<double>(), 1e-12);
+  const auto of = [&](const torch::Tensor& logits) { return known_bce(logits, y); };
+  const torch::Tensor gradient = gradient_of(of, x);
+  EXPECT_TRUE(torch::allclose(gradient, numeric_gradient(of, x), 1e-6, 1e-8));
+  EXPECT_EQ(gradient[1].item<double>(), 0);
+}
+
+TEST(Bce, TakesAnyLabelByItsName) {
+  LossInputs inputs;
+  inputs.logits["teacher_share"] = torch::tensor({0.5F, -1.F});
+  inputs.labels["share"] = torch::tensor({1.F, std::nanf("")});
+  EXPECT_TRUE(torch::equal(make_bce({{"on", "teacher_share"}, {"label", "share"}})(inputs),
+                           known_bce(inputs.logits["teacher_share"], inputs.labels["share"])));
+  EXPECT_THROW(make_bce({{"on", "teacher_share"}, {"label", "follow"}})(inputs), ConfigError);
+  EXPECT_THROW(make_bce({{"on", "share"}, {"label", "share"}}), ConfigError);
 }
 
 }  // namespace

@@ -69,30 +69,66 @@ TEST(Chi2Literal, GradientGrowsWithoutBoundAsTheStudentFallsAway) {
 
 TEST(Distillation, NoGradientReachesTheTeacher) {
   LossInputs inputs;
-  inputs.teacher_read = torch::tensor({0.3F, -2.F}).set_requires_grad(true);
-  inputs.teacher_click = torch::tensor({1.F, 0.5F}).set_requires_grad(true);
-  inputs.student = torch::tensor({1.F, 1.F}).set_requires_grad(true);
+  inputs.logits["teacher_read"] = torch::tensor({0.3F, -2.F}).set_requires_grad(true);
+  inputs.logits["teacher_click"] = torch::tensor({1.F, 0.5F}).set_requires_grad(true);
+  inputs.logits["student"] = torch::tensor({1.F, 1.F}).set_requires_grad(true);
   for (const char* target : {"read", "click"}) {
     make_kl_bernoulli({{"target", target}})(inputs).backward();
     make_chi2_literal({{"target", target}})(inputs).backward();
   }
-  EXPECT_TRUE(inputs.student.grad().defined());
-  EXPECT_FALSE(inputs.teacher_read.grad().defined());
-  EXPECT_FALSE(inputs.teacher_click.grad().defined());
+  EXPECT_TRUE(inputs.logits["student"].grad().defined());
+  EXPECT_FALSE(inputs.logits["teacher_read"].grad().defined());
+  EXPECT_FALSE(inputs.logits["teacher_click"].grad().defined());
 }
 
 TEST(Distillation, TermChoosesTheTeachersHeadAndTemperature) {
   LossInputs inputs;
-  inputs.student = torch::tensor({0.5F});
-  inputs.teacher_click = torch::tensor({2.F});
-  inputs.teacher_read = torch::tensor({-1.F});
-  EXPECT_TRUE(torch::equal(make_kl_bernoulli({{"target", "click"}, {"temperature", 2.0}})(inputs),
-                           kl_bernoulli(inputs.teacher_click, inputs.student, 2)));
+  inputs.logits["student"] = torch::tensor({0.5F});
+  inputs.logits["teacher_click"] = torch::tensor({2.F});
+  inputs.logits["teacher_read"] = torch::tensor({-1.F});
+  EXPECT_TRUE(
+      torch::equal(make_kl_bernoulli({{"target", "click"}, {"temperature", 2.0}})(inputs),
+                   kl_bernoulli(inputs.logits["teacher_click"], inputs.logits["student"], 2)));
   EXPECT_TRUE(torch::equal(make_kl_bernoulli(Json::object())(inputs),
-                           kl_bernoulli(inputs.teacher_read, inputs.student)));
+                           kl_bernoulli(inputs.logits["teacher_read"], inputs.logits["student"])));
   EXPECT_TRUE(torch::equal(make_chi2_literal({{"target", "click"}})(inputs),
-                           chi2_literal(inputs.teacher_click, inputs.student)));
+                           chi2_literal(inputs.logits["teacher_click"], inputs.logits["student"])));
   EXPECT_THROW(make_kl_bernoulli({{"temperature", 0.0}}), ConfigError);
+}
+
+TEST(FusedLogit, IsThatOfTheProductOfPowers) {
+  const torch::Tensor a = doubles({0.4, -3, 9}), b = doubles({-0.7, 2, -1});
+  const torch::Tensor p = torch::sigmoid(a) * torch::sigmoid(b);
+  EXPECT_TRUE(torch::allclose(torch::sigmoid(fused_logit({a, b}, {1, 1})), p, 1e-12));
+  EXPECT_NEAR(fused_logit({a, b}, {1, 1})[0].item<double>(), -1.3947415, 1e-7);  // methods A4
+  const torch::Tensor q = torch::pow(torch::sigmoid(a), 0.5) * torch::pow(torch::sigmoid(b), 2);
+  EXPECT_TRUE(torch::allclose(torch::sigmoid(fused_logit({a, b}, {0.5, 2})), q, 1e-12));
+  for (const float extreme : {-60.F, 15.F})
+    EXPECT_TRUE(std::isfinite(
+        fused_logit({torch::full({1}, extreme), torch::zeros({1})}, {1, 0.1}).item<float>()));
+}
+
+TEST(KlBernoulli, TakesAnyTaskOrWeightsOfTasks) {
+  LossInputs inputs;
+  inputs.logits["student"] = torch::tensor({0.5F, -1.F});
+  inputs.logits["teacher_share"] = torch::tensor({-2.F, 1.F});
+  inputs.logits["teacher_read"] = torch::tensor({0.1F, 0.2F});
+  const auto loss = [&](const Json& target) {
+    return make_kl_bernoulli({{"target", target}})(inputs).item<double>();
+  };
+  EXPECT_DOUBLE_EQ(
+      loss("share"),
+      kl_bernoulli(inputs.logits["teacher_share"], inputs.logits["student"]).item<double>());
+  const Json weights{{"read", 1.0}, {"share", 0.5}};
+  EXPECT_DOUBLE_EQ(
+      loss(weights),
+      kl_bernoulli(
+          fused_logit({inputs.logits["teacher_read"], inputs.logits["teacher_share"]}, {1, 0.5}),
+          inputs.logits["student"])
+          .item<double>());
+  for (const Json& wrong : {Json{{"read", -1.0}}, Json{{"read", 0.0}}, Json::object(), Json("")})
+    EXPECT_THROW(make_kl_bernoulli({{"target", wrong}}), ConfigError) << wrong;
+  EXPECT_THROW(loss("follow"), ConfigError);
 }
 
 }  // namespace

@@ -22,17 +22,17 @@ std::string config_error(Action action) {
 
 TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
   LossInputs inputs;
-  inputs.student = torch::tensor({0.2F, -0.4F, 1.F}).set_requires_grad(true);
-  inputs.teacher_click = torch::tensor({0.5F, 0.1F, -1.F});
-  inputs.teacher_read = torch::tensor({-0.5F, -1.F, -2.F});
-  inputs.click = torch::tensor({1.F, 0.F, 1.F});
-  inputs.read = torch::tensor({1.F, 0.F, 0.F});
-  inputs.seconds = torch::tensor({70.F, 0.F, 3.F});
-  inputs.student_click = inputs.student * 2;
-  inputs.student_dwm = inputs.student - 1;
-  inputs.known = torch::ones({3});
-  inputs.reward = torch::tensor({1.5F, 0.F, 0.5F});
-  inputs.catalogue.users = inputs.student.unsqueeze(1);
+  inputs.logits["student"] = torch::tensor({0.2F, -0.4F, 1.F}).set_requires_grad(true);
+  inputs.logits["teacher_click"] = torch::tensor({0.5F, 0.1F, -1.F});
+  inputs.logits["teacher_read"] = torch::tensor({-0.5F, -1.F, -2.F});
+  inputs.labels["click"] = torch::tensor({1.F, 0.F, 1.F});
+  inputs.labels["read"] = torch::tensor({1.F, 0.F, 0.F});
+  inputs.labels["seconds"] = torch::tensor({70.F, 0.F, 3.F});
+  inputs.logits["student_click"] = inputs.logits["student"] * 2;
+  inputs.logits["student_dwm"] = inputs.logits["student"] - 1;
+  inputs.labels["known"] = torch::ones({3});
+  inputs.labels["reward"] = torch::tensor({1.5F, 0.F, 0.5F});
+  inputs.catalogue.users["student"] = inputs.logits["student"].unsqueeze(1);
   inputs.catalogue.items = torch::tensor({0.5F, -1.F, 2.F, 0.1F}).unsqueeze(1);
   inputs.catalogue.targets = torch::tensor({2, 0, 3}, torch::kInt64);
   EXPECT_EQ(losses().size(), 7U);
@@ -43,9 +43,9 @@ TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
     if (entry.name == "bce") term["label"] = "click";
     const torch::Tensor value = make_loss(std::string(entry.name), term)(inputs);
     EXPECT_EQ(value.dim(), 0) << entry.name;
-    inputs.student.mutable_grad().reset();
+    inputs.logits["student"].mutable_grad().reset();
     value.backward({}, true);
-    EXPECT_GT(inputs.student.grad().abs().sum().item<double>(), 0) << entry.name;
+    EXPECT_GT(inputs.logits["student"].grad().abs().sum().item<double>(), 0) << entry.name;
   }
 }
 
@@ -70,11 +70,11 @@ TEST(Losses, UnknownNamesAndKeysAreNamedWithTheNearest) {
 
 TEST(Losses, AMissingHeadIsNamedWithARemedy) {
   LossInputs inputs;
-  inputs.student = torch::zeros({2});
+  inputs.logits["student"] = torch::zeros({2});
   const Loss kl = make_loss("kl_bernoulli", {{"target", "click"}});
   EXPECT_THAT(config_error([&] { kl(inputs); }),
               AllOf(HasSubstr("kl_bernoulli"), HasSubstr("teacher_click"), HasSubstr("[teacher]")));
-  inputs.click = torch::zeros({3});
+  inputs.labels["click"] = torch::zeros({3});
   const Loss bce = make_loss("bce", {{"label", "click"}});
   EXPECT_THROW(bce(inputs), ArgumentError);
 }

@@ -15,15 +15,15 @@ namespace {
 LossInputs golden_row(bool doubles_too = false) {
   LossInputs inputs;
   const auto type = doubles_too ? torch::kFloat64 : torch::kFloat32;
-  inputs.catalogue.users_click = torch::ones({1, 1}, type);
-  inputs.catalogue.users_dwm = inputs.catalogue.users_click;
+  inputs.catalogue.users["student_click"] = torch::ones({1, 1}, type);
+  inputs.catalogue.users["student_dwm"] = inputs.catalogue.users["student_click"];
   inputs.catalogue.items = torch::tensor({1.0, -0.5, 0.3, 2.0}, type).unsqueeze(1);
   inputs.catalogue.targets = torch::tensor({2}, torch::kInt64);
   inputs.catalogue.shown = torch::tensor({0, 1, 2, 3}, torch::kInt64);
   inputs.catalogue.log_q = torch::tensor({0.1, 0.2, 0.3, 0.4}, type).log();
-  inputs.click = torch::ones({1});
-  inputs.known = torch::ones({1});
-  inputs.reward = torch::tensor({1.5F});
+  inputs.labels["click"] = torch::ones({1});
+  inputs.labels["known"] = torch::ones({1});
+  inputs.labels["reward"] = torch::tensor({1.5F});
   return inputs;
 }
 
@@ -44,7 +44,7 @@ TEST(Softmax, MatchesGoldenValuesOfEveryNegativeSet) {
 
 TEST(Softmax, WeighsWhatWasShownAndNotClicked) {
   LossInputs inputs = golden_row();
-  inputs.click = torch::zeros({1});
+  inputs.labels["click"] = torch::zeros({1});
   EXPECT_NEAR(softmax_loss(inputs, "student_click", 0.5, {}).item<double>(), 1.095102, 2e-6);
   EXPECT_EQ(softmax_loss(inputs, "student_click", 0, {}).item<double>(), 0);
   EXPECT_EQ(softmax_loss(inputs, "student_dwm", 0.5, {}).item<double>(), 0);
@@ -53,14 +53,14 @@ TEST(Softmax, WeighsWhatWasShownAndNotClicked) {
 TEST(Softmax, OfMinutesIsRewardedAndCountsKnownRowsOnly) {
   LossInputs inputs = golden_row();
   EXPECT_NEAR(softmax_loss(inputs, "student_dwm", 0.5, {}).item<double>(), 1.5 * 2.190203, 3e-6);
-  inputs.known = torch::zeros({1});
+  inputs.labels["known"] = torch::zeros({1});
   EXPECT_EQ(softmax_loss(inputs, "student_dwm", 0.5, {}).item<double>(), 0);
 }
 
 TEST(Softmax, TakesAStudentOfOneVectorAsWell) {
   LossInputs inputs = golden_row();
-  inputs.catalogue.users = inputs.catalogue.users_click;
-  inputs.catalogue.users_click = torch::Tensor();
+  inputs.catalogue.users["student"] = inputs.catalogue.users["student_click"];
+  inputs.catalogue.users.erase("student_click");
   EXPECT_NEAR(softmax_loss(inputs, "student", 0.5, {}).item<double>(), 2.190203, 2e-6);
   EXPECT_THROW(softmax_loss(inputs, "student_click", 0.5, {}), ConfigError);
 }
@@ -68,23 +68,35 @@ TEST(Softmax, TakesAStudentOfOneVectorAsWell) {
 TEST(Softmax, RowsWhoseItemIsNoCandidateDoNotCount) {
   LossInputs inputs = golden_row();
   LossInputs two = inputs;
-  two.catalogue.users_click = torch::ones({2, 1});
+  two.catalogue.users["student_click"] = torch::ones({2, 1});
   two.catalogue.targets = torch::tensor({-1, 2}, torch::kInt64);
-  two.click = torch::ones({2});
+  two.labels["click"] = torch::ones({2});
   EXPECT_NEAR(softmax_loss(two, "student_click", 0.5, {}).item<double>(),
               softmax_loss(inputs, "student_click", 0.5, {}).item<double>(), 1e-7);
+}
+
+TEST(Softmax, OnAnotherTaskCountsItsPositivesAmongTheRowsThatKnow) {
+  LossInputs inputs = golden_row();
+  inputs.catalogue.users["student_share"] = torch::ones({3, 1});
+  inputs.catalogue.targets = torch::tensor({2, 0, 1}, torch::kInt64);
+  inputs.labels["click"] = torch::ones({3});
+  inputs.labels["share"] = torch::tensor({1.F, 0.F, std::nanf("")});
+  EXPECT_NEAR(softmax_loss(inputs, "student_share", 0.5, {}).item<double>(), 2.190203 / 2, 2e-6);
+  inputs.labels["share"] = torch::zeros({3});
+  EXPECT_EQ(softmax_loss(inputs, "student_share", 0.5, {}).item<double>(), 0);
+  EXPECT_THROW(make_softmax({{"on", "teacher_share"}}), ConfigError);
 }
 
 /// Six rows on nine items in float64.
 LossInputs random_rows(const torch::Tensor& users) {
   torch::manual_seed(5);
   LossInputs inputs;
-  inputs.catalogue.users_click = users;
+  inputs.catalogue.users["student_click"] = users;
   inputs.catalogue.items = torch::randn({9, 3}, torch::kFloat64);
   inputs.catalogue.targets = torch::tensor({4, 0, 4, 8, 2, 0}, torch::kInt64);
   inputs.catalogue.shown = inputs.catalogue.targets;
   inputs.catalogue.log_q = torch::randn({9}, torch::kFloat64);
-  inputs.click = torch::tensor({1.F, 0.F, 1.F, 1.F, 0.F, 0.F});
+  inputs.labels["click"] = torch::tensor({1.F, 0.F, 1.F, 1.F, 0.F, 0.F});
   inputs.catalogue.draws = Rng(7, "test");
   return inputs;
 }
@@ -121,8 +133,7 @@ TEST(Softmax, RowsOfOneUserShareTheSumOverTheCatalogue) {
   }
 }
 
-/// Items that move are those of the rows, each at its own moment: rows 0 and 2
-/// show one item.
+/// Items that move are those of the rows, each at its own moment: rows 0 and 2 show one item.
 TEST(Softmax, OfMovingItemsComparesTheRowsOfTheBatch) {
   const torch::Tensor users = torch::linspace(-1, 1, 18, torch::kFloat64).view({6, 3});
   LossInputs inputs = random_rows(users);

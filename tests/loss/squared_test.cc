@@ -30,8 +30,8 @@ TEST(Squared, IsZeroWithoutAGradientWhenMatched) {
 
 TEST(Squared, TransformsTheSeconds) {
   LossInputs inputs;
-  inputs.student = torch::tensor({1.F, 0.5F});
-  inputs.seconds = torch::tensor({60.F, 0.F});
+  inputs.logits["student"] = torch::tensor({1.F, 0.5F});
+  inputs.labels["seconds"] = torch::tensor({60.F, 0.F});
   const auto value = [&](Json term) { return make_squared(term)(inputs).item<double>(); };
   EXPECT_NEAR(value({{"transform", "raw"}}), (59.0 * 59 + 0.25) / 2, 1e-3);
   EXPECT_NEAR(value({{"transform", "scaled"}, {"scale", 30.0}}), (1 + 0.25) / 2, 1e-6);

@@ -37,7 +37,7 @@ TEST(DistillationStep, TheStudentsLossGivesTheTeacherNoGradient) {
   for (const bool literal : {false, true}) {
     Models models;
     const TensorBatch batch = small_batch();
-    const torch::Tensor l = models.teacher->score(batch).read;
+    const torch::Tensor l = models.teacher->score(batch).at("read");
     const torch::Tensor s = models.student->score(batch);
     (literal ? chi2_literal(l, s) : kl_bernoulli(l, s)).backward();
     EXPECT_TRUE(touched(*models.student));
@@ -50,7 +50,8 @@ TEST(DistillationStep, TheTeachersLossGivesTheStudentNoGradient) {
   const TensorBatch batch = small_batch();
   const TaskLogits logits = models.teacher->score(batch);
   EXPECT_TRUE(models.student->score(batch).requires_grad());
-  (bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click))
+  (bce_with_logits(logits.at("read"), batch.read) +
+   bce_with_logits(logits.at("click"), batch.click))
       .backward();
   EXPECT_TRUE(touched(*models.teacher));
   EXPECT_FALSE(touched(*models.student));
@@ -65,9 +66,9 @@ TEST(DistillationStep, TheTeachersPathDoesNotDependOnTheStudent) {
     Optimizer teacher(options, *models.teacher), student(options, *models.student);
     for (int step = 0; step < 10; ++step) {
       const TaskLogits logits = models.teacher->score(batch);
-      torch::Tensor loss =
-          bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click);
-      if (with_student) loss = loss + kl_bernoulli(logits.read, models.student->score(batch));
+      torch::Tensor loss = bce_with_logits(logits.at("read"), batch.read) +
+                           bce_with_logits(logits.at("click"), batch.click);
+      if (with_student) loss = loss + kl_bernoulli(logits.at("read"), models.student->score(batch));
       loss.backward();
       teacher.step();
       if (with_student) student.step();
@@ -88,7 +89,7 @@ TEST(DistillationStep, TheStudentReachesItsTeachersProbabilities) {
   torch::Tensor target;
   {
     const torch::NoGradGuard no_grad;
-    target = models.teacher->score(batch).read;
+    target = models.teacher->score(batch).at("read");
   }
   OptimizerOptions options;
   options.learning_rate = 0.02;
@@ -110,8 +111,9 @@ TEST(DistillationStep, InBf16FollowsTheStepInFp32) {
     Models models;
     const MixedPrecision guard(mixed);
     const TaskLogits logits = models.teacher->score(batch);
-    (bce_with_logits(logits.read, batch.read) + bce_with_logits(logits.click, batch.click) +
-     kl_bernoulli(logits.read, models.student->score(batch)))
+    (bce_with_logits(logits.at("read"), batch.read) +
+     bce_with_logits(logits.at("click"), batch.click) +
+     kl_bernoulli(logits.at("read"), models.student->score(batch)))
         .backward();
     std::vector<torch::Tensor> found;
     for (torch::nn::Module* model :

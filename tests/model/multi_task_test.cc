@@ -193,8 +193,8 @@ TEST_P(AlignedModels, ShareWhatTheRecipeSays) {
   EXPECT_TRUE(names.contains("teacher.head_dwm.layer1.weight"));
   EXPECT_EQ(teacher->shares_student(), sharing != "none");
   const TaskLogits logits = teacher->score(small_batch());
-  EXPECT_EQ(logits.click.sizes(), torch::IntArrayRef({5}));
-  (logits.click.sum() + logits.dwm.sum()).backward();
+  EXPECT_EQ(logits.at("click").sizes(), torch::IntArrayRef({5}));
+  (logits.at("click").sum() + logits.at("dwm").sum()).backward();
   bool table_touched = false, sequence_touched = false;
   for (auto& [name, table] : embedding_tables(*student)) table_touched |= !table->pending.empty();
   for (const auto& item : student->named_parameters())
@@ -212,7 +212,7 @@ TEST_P(AlignedModels, OverfitOneBatchTogether) {
   for (int step = 0; step < 120; ++step) {
     TensorBatch batch = first;
     batch.users.memo = std::make_shared<SideMemo>();
-    const torch::Tensor total = bce_with_logits(teacher->score(batch).click, batch.click) +
+    const torch::Tensor total = bce_with_logits(teacher->score(batch).at("click"), batch.click) +
                                 bce_with_logits(student->score(batch), batch.click);
     total.backward();
     of_student.step();
@@ -224,9 +224,9 @@ TEST_P(AlignedModels, OverfitOneBatchTogether) {
 
 TEST_P(AlignedModels, InBf16StayNearFp32) {
   const torch::NoGradGuard no_grad;
-  const torch::Tensor exact = teacher->score(small_batch()).dwm;
+  const torch::Tensor exact = teacher->score(small_batch()).at("dwm");
   const MixedPrecision guard(true);
-  EXPECT_TRUE(torch::allclose(teacher->score(small_batch()).dwm, exact, 0.05, 0.05));
+  EXPECT_TRUE(torch::allclose(teacher->score(small_batch()).at("dwm"), exact, 0.05, 0.05));
 }
 
 INSTANTIATE_TEST_SUITE_P(Sharing, AlignedModels, testing::Values("none", "embeddings", "bottom"));

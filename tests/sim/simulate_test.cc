@@ -32,11 +32,13 @@ std::string impressions() { return table(shared_world().path, "impressions.parqu
 TEST(Simulate, WritesTheObservablesAndNothingElse) {
   DuckDb db;
   const fs::path& folder = shared_world().path;
-  EXPECT_THAT(db.describe("SELECT * FROM " + impressions()),
-              ElementsAre(Pair("request_id", "VARCHAR"), Pair("user_id", "VARCHAR"),
-                          Pair("item_id", "VARCHAR"), Pair("time", "TIMESTAMP"),
-                          Pair("position", "INTEGER"), Pair("clicked", "BOOLEAN"),
-                          Pair("seconds", "FLOAT"), Pair("propensity", "FLOAT")));
+  EXPECT_THAT(
+      db.describe("SELECT * FROM " + impressions()),
+      ElementsAre(Pair("request_id", "VARCHAR"), Pair("user_id", "VARCHAR"),
+                  Pair("item_id", "VARCHAR"), Pair("time", "TIMESTAMP"),
+                  Pair("position", "INTEGER"), Pair("clicked", "BOOLEAN"), Pair("seconds", "FLOAT"),
+                  Pair("propensity", "FLOAT"), Pair("shared", "BOOLEAN"),
+                  Pair("followed", "BOOLEAN"), Pair("dismissed", "BOOLEAN")));
   EXPECT_THAT(db.describe("SELECT * FROM " + table(folder, "users.parquet")),
               ElementsAre(Pair("user_id", "VARCHAR"), Pair("segment", "VARCHAR"),
                           Pair("region", "VARCHAR")));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include "retort/common/error.h"
@@ -30,6 +31,23 @@ bool is_read(const TinyDataset& data, const TinyClick& click) {
   return click.seconds > data.read_threshold;  // false for NaN
 }
 
+/// Labels of any click or shown article, a column each.
+template <class Rows>
+void write_labels(const TinyDataset& data, const std::string& stem, const Rows& rows,
+                  const fs::path& folder) {
+  std::set<std::string> names;
+  for (const TinyClick& click : data.clicks)
+    for (const auto& [name, value] : click.labels) names.insert(name);
+  for (const TinyShown& shown : data.shown)
+    for (const auto& [name, value] : shown.labels) names.insert(name);
+  for (const std::string& name : names) {
+    std::vector<uint8_t> column;
+    for (const auto& row : rows)
+      column.push_back(row.labels.contains(name) ? row.labels.at(name) : kUnknownLabel);
+    put(folder, stem + ".label_" + name, column);
+  }
+}
+
 void write_clicks(const TinyDataset& data, const fs::path& folder) {
   std::vector<int32_t> user, item;
   std::vector<int64_t> time, request;
@@ -55,6 +73,7 @@ void write_clicks(const TinyDataset& data, const fs::path& folder) {
   put(folder, "clicks.read", read);
   put(folder, "clicks.split", split);
   put(folder, "users.clicks_begin", begin);
+  write_labels(data, "clicks", data.clicks, folder);
 }
 
 void write_items(const TinyDataset& data, const fs::path& folder) {
@@ -180,6 +199,7 @@ void write_shown(TinyDataset& data, const fs::path& folder) {
   put(folder, "impressions.clicked", clicked);
   put(folder, "impressions.split", split);
   put(folder, "impressions.seconds", seconds);
+  write_labels(data, "impressions", data.shown, folder);
   if (!data.logged_scores) return;
   put(folder, "impressions.score_click", score_click);
   put(folder, "impressions.score_dwm", score_dwm);

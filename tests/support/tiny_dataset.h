@@ -17,6 +17,7 @@ struct TinyClick {
   int64_t time = 0;  // microseconds
   float seconds = std::numeric_limits<float>::quiet_NaN();
   Split split = Split::kTrain;
+  std::map<std::string, uint8_t> labels{};  // 0 or 1; a name that is missing here: unknown
 };
 
 /// A shown article.
@@ -28,6 +29,7 @@ struct TinyShown {
   Split split = Split::kTrain;
   float score_click = 0, score_dwm = 0;
   int32_t snapshot = 0;
+  std::map<std::string, uint8_t> labels{};  // as those of clicks
 };
 
 /// Users are named "u0", "u1", .., items "i0", "i1", ..; the feature whose column is "user" or

@@ -1,6 +1,7 @@
 #include "retort/bundle/model_spec.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "retort/common/error.h"
@@ -230,8 +231,8 @@ void check_kind(const ModelSpec& spec) {
   if (several != spec.user.mixture.has_value())
     fail<DataError>("model spec: a model of kind '{}' has {} key 'user.mixture'", spec.kind,
                     several ? "a" : "no");
-  if (several && spec.user.mixture->tasks.size() != 2)
-    fail<DataError>("model spec: key 'user.mixture.tasks' names {} tasks, expected 2",
+  if (several && spec.user.mixture->tasks.size() < 2)
+    fail<DataError>("model spec: key 'user.mixture.tasks' names {} tasks, expected 2 or more",
                     spec.user.mixture->tasks.size());
 }
 
@@ -257,7 +258,40 @@ int32_t TowerSpec::dim() const {
 void check_fusion(const ModelSpec& spec, double fusion, const std::string& what) {
   if (!spec.user.mixture)
     fail<ConfigError>("{} = {}: the model has one task, there is nothing to fuse", what, fusion);
+  if (spec.user.mixture->tasks.size() != 2)
+    fail<ConfigError>("{} = {}: the model has {} tasks ({}); give a share for each", what, fusion,
+                      spec.user.mixture->tasks.size(), fmt::join(spec.user.mixture->tasks, ", "));
   if (!(fusion >= 0 && fusion <= 1)) fail<ConfigError>("{} = {}: expected 0 to 1", what, fusion);
+}
+
+std::vector<double> task_shares(const ModelSpec& spec) {
+  const size_t tasks = spec.user.mixture ? spec.user.mixture->tasks.size() : 1;
+  if (tasks == 2) return {spec.fusion, 1 - spec.fusion};
+  if (!spec.shares.empty()) return spec.shares;
+  return std::vector<double>(tasks, 1.0 / static_cast<double>(tasks));
+}
+
+void set_shares(ModelSpec& spec, const std::vector<double>& shares, const std::string& what) {
+  if (shares.size() == 1) {
+    check_fusion(spec, shares[0], what);
+    spec.fusion = shares[0];
+    return;
+  }
+  const size_t tasks = spec.user.mixture ? spec.user.mixture->tasks.size() : 1;
+  if (tasks < 2) fail<ConfigError>("{}: the model has one task, there is nothing to fuse", what);
+  double sum = 0;
+  for (const double share : shares) {
+    if (!(share >= 0) || !std::isfinite(share))
+      fail<ConfigError>("{}: {} is not 0 or more", what, share);
+    sum += share;
+  }
+  if (shares.size() != tasks || sum == 0)
+    fail<ConfigError>("{} = {}: a share a task is expected ({}), not all of them 0", what,
+                      fmt::join(shares, ", "), fmt::join(spec.user.mixture->tasks, ", "));
+  if (tasks == 2)
+    spec.fusion = shares[0] / sum;
+  else
+    spec.shares = shares;
 }
 
 Json to_json(const ModelSpec& spec) {
@@ -265,9 +299,28 @@ Json to_json(const ModelSpec& spec) {
             {"user", tower_to_json(spec.user)},
             {"item", tower_to_json(spec.item)},
             {"beta", spec.beta}};
-  if (spec.user.mixture) json["fusion"] = spec.fusion;
+  if (spec.user.mixture && spec.user.mixture->tasks.size() == 2) json["fusion"] = spec.fusion;
+  if (spec.user.mixture && spec.user.mixture->tasks.size() > 2) json["shares"] = task_shares(spec);
   return json;
 }
+
+namespace {
+
+void read_shares(const Json& json, ModelSpec& spec) {
+  std::vector<double> shares;
+  for (const Json& share : member(json, "", "shares", &Json::is_array, "a list of numbers")) {
+    if (!share.is_number())
+      fail<DataError>("model spec: key 'shares' holds {}, expected numbers", share.dump());
+    shares.push_back(share.get<double>());
+  }
+  try {
+    set_shares(spec, shares, "key 'shares'");
+  } catch (const ConfigError& error) {
+    fail<DataError>("model spec: {}", error.what());
+  }
+}
+
+}  // namespace
 
 ModelSpec model_spec_from_json(const Json& json) {
   if (!json.is_object()) fail<DataError>("model spec: not a table");
@@ -283,6 +336,7 @@ ModelSpec model_spec_from_json(const Json& json) {
         spec.user.dim(), spec.item.dim(),
         spec.user.mixture ? "user.mixture.head_layers" : "user.layers");
   spec.beta = member(json, "", "beta", &Json::is_number, "a number").get<double>();
+  if (json.contains("shares")) read_shares(json, spec);
   if (!json.contains("fusion")) return spec;
   spec.fusion = member(json, "", "fusion", &Json::is_number, "a number").get<double>();
   if (!(spec.fusion >= 0 && spec.fusion <= 1))

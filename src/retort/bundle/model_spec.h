@@ -84,19 +84,28 @@ struct TowerSpec {
 };
 
 /// kind "two_tower": score = <user(u), item(v)>. kind "multi_task": the user side has a mixture of
-/// two tasks and score = <w user_1(u) + (1 - w) user_2(u), item(v)>, one item vector for both.
+/// two tasks or more and score = <sum of shares_t user_t(u), item(v)>, one item vector for all; of
+/// two tasks the shares are w and 1 - w.
 /// Source: DMTL eq. 10; RRA eq. 7, 8.
 struct ModelSpec {
   std::string kind = "two_tower";
   TowerSpec user, item;
   /// Popularity correction: item vectors get beta * log q as one more dimension, user vectors 1.
   double beta = 0;
-  double fusion = 1;  // w of the first task
+  double fusion = 1;             // w of the first of two tasks
+  std::vector<double> shares{};  // of three tasks or more; empty: equal ones
   int32_t dim() const { return user.dim(); }
 };
 
 /// Throws ConfigError naming `what` unless the model has two tasks and 0 <= fusion <= 1.
 void check_fusion(const ModelSpec& spec, double fusion, const std::string& what);
+
+/// How much each task's vector counts, [tasks]; {1} without a mixture.
+std::vector<double> task_shares(const ModelSpec& spec);
+/// Makes the shares the model's own (of two tasks: divided by their sum); a single number is w of
+/// two tasks. Throws ConfigError naming `what` unless there is one a task, each 0 or more and not
+/// all 0.
+void set_shares(ModelSpec& spec, const std::vector<double>& shares, const std::string& what);
 
 Json to_json(const ModelSpec& spec);
 /// Throws DataError naming the key.

@@ -16,7 +16,8 @@ namespace {
 
 struct Flags {
   std::string run, bundles, dataset, embeddings = "fp32", index = "exact", index_options, at;
-  std::optional<double> beta, fusion;
+  std::optional<double> beta;
+  std::vector<double> fusion;
 };
 
 Json index_of(const Flags& flags) {
@@ -38,16 +39,13 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   contents.model = model.name();
   contents.spec = model.spec();
   if (flags.beta) contents.spec.beta = *flags.beta;
-  if (flags.fusion) {
-    check_fusion(contents.spec, *flags.fusion, "--fusion");
-    contents.spec.fusion = *flags.fusion;
-  }
+  if (!flags.fusion.empty()) set_shares(contents.spec, flags.fusion, "--fusion");
   contents.weights = scratch.path() / "student.safetensors";
   model.save_student(contents.weights);
   contents.dataset = &dataset;
   contents.towers = &model.student();
   std::optional<TowerEncoder> fused;  // the index is judged with the vectors it will be asked for
-  if (flags.fusion)
+  if (!flags.fusion.empty())
     contents.towers =
         &fused.emplace(contents.spec, std::make_shared<const SafetensorsFile>(contents.weights));
   contents.embeddings = parse_table_storage(flags.embeddings);
@@ -79,8 +77,11 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--index-options", flags->index_options,
                  "JSON object of the index's options, as in '{\"M\": 32}'");
   app.add_option("--beta", flags->beta, "popularity correction, instead of the run's own");
-  app.add_option("--fusion", flags->fusion,
-                 "0 to 1: share of the first of two tasks in the score, instead of the run's own");
+  app.add_option(
+         "--fusion", flags->fusion,
+         "0 to 1: share of the first of two tasks in the score, instead of the run's own; of "
+         "more tasks a share for each, as in 0.5,0.3,0.2")
+      ->delimiter(',');
   app.add_option("--at", flags->at,
                  "moment of all features, as in '2024-03-17 12:00:00'; default: end of the log");
   return [flags, &common] { return run(*flags, common); };

@@ -90,9 +90,10 @@ Action add(CLI::App& app, const CommonFlags&) {
   app.add_option("--where", flags->options.where,
                  "a condition on item attributes, as in 'category = 3 and length >= 2'");
   app.add_flag("--all-items", flags->all_items, "items that are not alive compete as well");
-  app.add_option("--fusion", flags->options.fusion,
+  app.add_option("--fusion", flags->options.shares,
                  "0 to 1, for a model of two tasks: the share of the first task's score, instead "
-                 "of the model's own");
+                 "of the model's own; of more tasks a share for each, as in 0.5,0.3,0.2")
+      ->delimiter(',');
   app.add_option("--truth", flags->truth,
                  "the simulated world: adds each item's click-bait mark and expected seconds");
   return [flags] { return run(*flags); };
@@ -105,6 +106,7 @@ Command retrieve_command() {
            .summary = "the top k items of a user",
            .examples = "  retort retrieve bundles/dmtl --user u000123 -k 10 --exclude-seen\n"
                        "  retort retrieve bundles/rra --user u000123 --fusion 0.3\n"
+                       "  retort retrieve bundles/three --user u000123 --fusion 0.5,0.3,0.2\n"
                        "  retort retrieve bundles/dmtl --user u000123 --where 'category = 3'\n"
                        "  retort retrieve bundles/dmtl --features new-user.json --json\n"},
           &add};

@@ -28,18 +28,19 @@ struct LoggedScores {
 
 /// One training or evaluation batch. Rows that share a user and a moment share a row of `users`.
 struct Batch {
-  SideBatch users;                   // [G]
-  SideBatch items;                   // [R]
-  SideBatch pairs;                   // [R], empty sides when the schema has no pair features
-  std::vector<int32_t> user_of_row;  // [R], row of `users`
-  std::vector<int32_t> user;         // [R], index of the user in the dataset
-  std::vector<int32_t> item;         // [R], index of the item in the dataset
-  std::vector<int64_t> time;         // [R], microseconds
-  std::vector<float> click;          // [R], y of DMTL: 1 clicked, 0 sampled or shown only
-  std::vector<float> read;           // [R], z of DMTL: 1 read longer than the threshold
-  std::vector<float> seconds;        // [R], T: seconds read, 0 for negatives, NaN -> 0
-  std::vector<float> known;          // [R], 1 where `seconds` are known; 0: outside DWM terms
-  LoggedScores logged;               // empty unless the rows are impressions with logged scores
+  SideBatch users;                         // [G]
+  SideBatch items;                         // [R]
+  SideBatch pairs;                         // [R], empty sides when the schema has no pair features
+  std::vector<int32_t> user_of_row;        // [R], row of `users`
+  std::vector<int32_t> user;               // [R], index of the user in the dataset
+  std::vector<int32_t> item;               // [R], index of the item in the dataset
+  std::vector<int64_t> time;               // [R], microseconds
+  std::vector<float> click;                // [R], y of DMTL: 1 clicked, 0 sampled or shown only
+  std::vector<float> read;                 // [R], z of DMTL: 1 read longer than the threshold
+  std::vector<float> seconds;              // [R], T: seconds read, 0 for negatives, NaN -> 0
+  std::vector<float> known;                // [R], 1 where `seconds` are known; 0: outside DWM terms
+  std::vector<std::vector<float>> labels;  // of Dataset::labels(), [R] each: 1, 0, NaN unknown
+  LoggedScores logged;  // empty unless the rows are impressions with logged scores
   int64_t rows() const { return static_cast<int64_t>(item.size()); }
 };
 

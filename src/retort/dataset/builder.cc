@@ -136,7 +136,8 @@ class Builder {
   /// The orders by time need the clicks' columns alone: they are made while the database gives
   /// the rest.
   void write_columns() {
-    const TrainingClicks trained = write_clicks(*db_, folder(), events_.has_requests, result_);
+    const TrainingClicks trained =
+        write_clicks(*db_, recipe_, folder(), events_.has_requests, result_);
     std::vector<std::future<void>> orders = begin_orders();
     for (const EntityTable& table : tables_) write_entities(*db_, table, folder());
     for (const StreamSource& stream : recipe_.streams)
@@ -148,7 +149,7 @@ class Builder {
                  "SELECT 1 FROM events WHERE NOT rejected AND NOT clicked AND seconds IS NOT NULL "
                  "LIMIT 1")
               .has_value();
-      write_impressions(*db_, folder(), split_, events_, recipe_.scores, result_);
+      write_impressions(*db_, recipe_, folder(), split_, events_, result_);
       db_->run("DROP TABLE events");
     }
     vocabularies_ = write_vocabularies(*db_, recipe_, trained, folder());

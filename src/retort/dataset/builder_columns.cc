@@ -50,6 +50,33 @@ std::string numbered_events(DuckDb& db, const std::string& columns) {
       columns, has_requests_table(db) ? "LEFT JOIN requests q ON q.request = e.request" : "");
 }
 
+/// The labels' columns "STEM.label_NAME": 1, 0, or kUnknownLabel.
+struct LabelWriters {
+  std::vector<ColumnWriter<uint8_t>> columns;
+  LabelWriters(const fs::path& folder, const std::string& stem, const DataRecipe& recipe) {
+    for (const std::string& name : recipe.labels)
+      columns.emplace_back(folder, fmt::format("{}.label_{}", stem, name));
+  }
+  /// Their values stand in the chunk from column `first` on.
+  void push(const ResultChunk& chunk, int first, int64_t row) {
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const int at = first + static_cast<int>(i);
+      columns[i].push(chunk.is_null(at, row) ? kUnknownLabel
+                                             : static_cast<uint8_t>(chunk.integer(at, row)));
+    }
+  }
+  void close() {
+    for (ColumnWriter<uint8_t>& column : columns) column.close();
+  }
+};
+
+/// ", PREFIXc3, PREFIXc4": `count` columns of the events from number `first` on.
+std::string event_columns(const char* prefix, int first, int count) {
+  std::string sql;
+  for (int i = first; i < first + count; ++i) sql += fmt::format(", {}c{}", prefix, i);
+  return sql;
+}
+
 /// The columns of a click as they are written.
 struct ClickWriters {
   ColumnWriter<int32_t> user, item;
@@ -117,9 +144,11 @@ std::optional<double> find_threshold(DuckDb& db, const DataRecipe& recipe) {
   return (low_value + high_value) / 2;
 }
 
-TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_requests,
-                            IngestResult& result) {
+TrainingClicks write_clicks(DuckDb& db, const DataRecipe& recipe, const fs::path& folder,
+                            bool has_requests, IngestResult& result) {
   ClickWriters out(folder);
+  LabelWriters labels(folder, "clicks", recipe);
+  const int first_label = has_requests ? 7 : 6;
   std::vector<int64_t> begin(static_cast<size_t>(result.users) + 1, 0);
   TrainingClicks trained{std::vector<int64_t>(static_cast<size_t>(result.users), 0),
                          std::vector<int64_t>(static_cast<size_t>(result.items), 0)};
@@ -147,6 +176,7 @@ TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_request
       out.split.push(splits[row]);
       out.read.push(read ? 1 : 0);
       out.request.push(has_requests ? chunk.integer(6, static_cast<int64_t>(row)) : -1);
+      labels.push(chunk, first_label, static_cast<int64_t>(row));
       ++begin[static_cast<size_t>(user) + 1];
       trained.of_user[static_cast<size_t>(user)] += splits[row] == 0 ? 1 : 0;
       trained.of_item[static_cast<size_t>(item)] += splits[row] == 0 ? 1 : 0;
@@ -159,11 +189,14 @@ TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_request
     }
     progress.update(position);
   };
-  db.query(fmt::format("SELECT position, \"user\", item, time, seconds, split{} FROM clicks",
-                       has_requests ? ", request" : ""),
-           write_chunk);
+  db.query(
+      fmt::format("SELECT position, \"user\", item, time, seconds, split{}{} FROM clicks",
+                  has_requests ? ", request" : "",
+                  event_columns("", recipe.first_label, static_cast<int>(recipe.labels.size()))),
+      write_chunk);
   check(position == result.clicks, "ingest: {} of {} clicks were written", position, result.clicks);
   out.close();
+  labels.close();
   for (size_t split = 0; split < of_split.size(); ++split)
     if (of_split[split] > 0)
       result.clicks_of_split[std::string(name_of(static_cast<Split>(split)))] = of_split[split];
@@ -192,7 +225,8 @@ struct ImpressionWriters {
   ColumnWriter<int32_t> user, item;
   ColumnWriter<uint8_t> clicked, split;
   ColumnWriter<float> seconds;
-  explicit ImpressionWriters(const fs::path& folder)
+  LabelWriters labels;
+  ImpressionWriters(const fs::path& folder, const DataRecipe& recipe)
       : request(folder, "impressions.request"),
         time(folder, "impressions.time"),
         position(folder, "impressions.position"),
@@ -201,7 +235,10 @@ struct ImpressionWriters {
         item(folder, "impressions.item"),
         clicked(folder, "impressions.clicked"),
         split(folder, "impressions.split"),
-        seconds(folder, "impressions.seconds") {}
+        seconds(folder, "impressions.seconds"),
+        labels(folder, "impressions", recipe) {
+    if (recipe.scores >= 0) scores.emplace(folder);
+  }
   /// What a live model gave the rows; only in logs that have it.
   struct Scores {
     ColumnWriter<float> click, dwm;
@@ -223,11 +260,13 @@ struct ImpressionWriters {
     click.push(chunk.integer(6, row));
     seconds.push(float_of(chunk, 7, row));
     split.push(static_cast<uint8_t>(chunk.integer(8, row)));
+    labels.push(chunk, 10, row);
     if (!scores) return;
-    scores->click.push(float_of(chunk, 10, row));
-    scores->dwm.push(float_of(chunk, 11, row));
-    scores->snapshot.push(chunk.is_null(12, row) ? -1
-                                                 : static_cast<int32_t>(chunk.number(12, row)));
+    const int at = 10 + static_cast<int>(labels.columns.size());
+    scores->click.push(float_of(chunk, at, row));
+    scores->dwm.push(float_of(chunk, at + 1, row));
+    scores->snapshot.push(
+        chunk.is_null(at + 2, row) ? -1 : static_cast<int32_t>(chunk.number(at + 2, row)));
   }
   void close() {
     request.close();
@@ -239,6 +278,7 @@ struct ImpressionWriters {
     clicked.close();
     split.close();
     seconds.close();
+    labels.close();
     if (!scores) return;
     scores->click.close();
     scores->dwm.close();
@@ -248,8 +288,8 @@ struct ImpressionWriters {
 
 }  // namespace
 
-void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
-                       const Events& events, int scores, IngestResult& result) {
+void write_impressions(DuckDb& db, const DataRecipe& recipe, const fs::path& folder,
+                       const SplitMade& split, const Events& events, IngestResult& result) {
   const char* moment = events.has_time ? "time" : "ordinal";
   db.run(
       fmt::format("CREATE TABLE moments AS SELECT \"user\" AS u, min({0}) FILTER (split = 2) AS "
@@ -263,13 +303,14 @@ void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& spli
       "c.position, -1) AS click, e.seconds, CAST(coalesce(c.split, {}, {}) AS UTINYINT) AS "
       "split, e.rowid AS ordinal",
       request, events.has_splits ? "e.split" : "NULL", shown_split(split, events.has_time));
-  for (int i = scores; scores >= 0 && i < scores + 3; ++i) columns += fmt::format(", e.c{}", i);
+  // (Logged scores stand behind the labels.)
+  columns += event_columns("e.", recipe.first_label,
+                           static_cast<int>(recipe.labels.size()) + (recipe.scores >= 0 ? 3 : 0));
   const std::string sql =
       numbered_events(db, columns) +
       " LEFT JOIN (SELECT ordinal, position, split FROM clicks) c ON c.ordinal = e.rowid LEFT JOIN "
       "moments b ON b.u = u.id WHERE NOT e.rejected";
-  ImpressionWriters out(folder);
-  if (scores >= 0) out.scores.emplace(folder);
+  ImpressionWriters out(folder, recipe);
   Progress progress("write impressions", result.kept, "rows");
   db.query("SELECT * FROM (" + sql + ") ORDER BY time, request, position, ordinal",
            [&](const ResultChunk& chunk) {

@@ -27,12 +27,11 @@ struct TrainingClicks {
 
 /// Writes clicks.*, users.clicks_begin, items.train_clicks, items.first_click, and counts
 /// into `result`.
-TrainingClicks write_clicks(DuckDb& db, const fs::path& folder, bool has_requests,
-                            IngestResult& result);
+TrainingClicks write_clicks(DuckDb& db, const DataRecipe& recipe, const fs::path& folder,
+                            bool has_requests, IngestResult& result);
 
-/// Writes impressions.*: every good event of a log with shown articles. `scores`: where the logged
-/// scores (click, dwm, snapshot) stand among the events' columns c0.., -1 without them.
-void write_impressions(DuckDb& db, const fs::path& folder, const SplitMade& split,
-                       const Events& events, int scores, IngestResult& result);
+/// Writes impressions.*: every good event of a log with shown articles.
+void write_impressions(DuckDb& db, const DataRecipe& recipe, const fs::path& folder,
+                       const SplitMade& split, const Events& events, IngestResult& result);
 
 }  // namespace retort

@@ -1,6 +1,7 @@
 #include "retort/dataset/builder_recipe.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "retort/dataset/builder_features.h"
@@ -79,10 +80,10 @@ Protocol read_protocol(const Json& recipe, std::string& candidates) {
           "the sampler \"trailing\" needs a window such as \"1d\"");
   Fields evaluate(recipe, "evaluate");
   evaluate.read_duration("alive", protocol.alive_window);
-  evaluate.read_duration("refresh", protocol.refresh);
   evaluate.read_choice("alive_by", protocol.alive_by, {"clicks", "impressions"});
   evaluate.read_choice("lists", protocol.lists, {"event", "user"});
   evaluate.read("long_term", protocol.long_term);
+  evaluate.read_duration("refresh", protocol.refresh);
   evaluate.read("exclude_seen", protocol.exclude_seen);
   evaluate.read("exclude_streams", protocol.exclude_streams);
   evaluate.read("candidates", candidates);
@@ -92,9 +93,9 @@ Protocol read_protocol(const Json& recipe, std::string& candidates) {
     require(k > 0, evaluate.name("recall_at"), "write numbers of 1 or more");
   require(protocol.exclude_streams.empty() || protocol.exclude_seen,
           evaluate.name("exclude_streams"), "goes with exclude_seen = true");
-  return protocol;
   require(protocol.alive_by == "clicks" || protocol.alive_window > 0, evaluate.name("alive_by"),
           "goes with alive, the window");
+  return protocol;
 }
 
 const StreamSource* find_stream(const DataRecipe& recipe, const std::string& name) {
@@ -130,6 +131,25 @@ void check_streams(const DataRecipe& recipe) {
       require(!find(spec.stream, key)->events.seconds.empty() || !seconds, key,
               "the stream '" + spec.stream + "' gives no seconds");
     }
+}
+
+/// The labels of all sources together, read as columns of the event.
+void add_labels(DataRecipe& recipe) {
+  std::map<std::string, std::string> labels;
+  for (const EventSource& source : recipe.events)
+    for (const auto& [name, expression] : source.labels)
+      require(labels.emplace(name, expression).first->second == expression,
+              "recipe key 'events.labels." + name + "'",
+              "give it alike in every [[events]] entry that has it");
+  recipe.first_label = static_cast<int>(recipe.context.size());
+  for (const auto& [name, expression] : labels) {
+    recipe.labels.push_back(name);
+    ContextColumn column;
+    column.feature = column.key = "events.labels." + name;
+    column.expression = expression;
+    column.kind = ContextColumn::Kind::kFlag;
+    recipe.context.push_back(column);
+  }
 }
 
 /// The three columns of a logged model's scores are read as those that features take from events.
@@ -219,6 +239,7 @@ DataRecipe read_data_recipe(const Json& recipe) {
     entry.column = static_cast<int>(out.context.size());
     out.context.push_back(entry.typed_column());
   }
+  add_labels(out);
   add_scores(out);
   check_against_log(out);
   check_streams(out);

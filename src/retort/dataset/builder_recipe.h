@@ -63,6 +63,8 @@ struct DataRecipe {
   std::string candidates;  // SQL condition over the items table; "" = all items
   std::vector<FeatureEntry> features;
   std::vector<ContextColumn> context;
+  std::vector<std::string> labels;  // of events, by name; in `context` from `first_label` on
+  int first_label = 0;
   int scores = -1;  // place in `context` of the logged scores: click, dwm, snapshot; -1 = none
 };
 

@@ -51,6 +51,7 @@ Dataset::Dataset(const fs::path& folder, bool deep)
   item_keys_ = StringIndex(columns_.strings("items.key"));
   open_clicks();
   open_impressions();
+  open_labels();
   open_streams();
   open_candidates();
   open_timelines();
@@ -137,6 +138,30 @@ void Dataset::open_impressions() {
                       folder_.string(), row, shown.user[at], shown.item[at], shown.split[at],
                       shown.click[at]);
   }
+}
+
+void Dataset::open_labels() {
+  constexpr std::string_view kPrefix = "clicks.label_";
+  for (const std::string& name : columns_.names())
+    if (name.starts_with(kPrefix) && name.find('.', kPrefix.size()) == std::string::npos)
+      labels_.push_back(name.substr(kPrefix.size()));
+  std::sort(labels_.begin(), labels_.end());
+  clicks_.labels = labels_of("clicks", clicks_.size());
+  if (impressions_.size() > 0) impressions_.labels = labels_of("impressions", impressions_.size());
+}
+
+std::vector<std::span<const uint8_t>> Dataset::labels_of(const std::string& stem,
+                                                         int64_t rows) const {
+  std::vector<std::span<const uint8_t>> all;
+  for (const std::string& label : labels_) {
+    const std::string name = stem + ".label_" + label;
+    all.push_back(column<uint8_t>(name, rows));
+    for (const uint8_t value : all.back())
+      if (value > 1 && value != kUnknownLabel)
+        fail<DataError>("{}: column '{}' holds {}, expected 0, 1 or {}", folder_.string(), name,
+                        value, kUnknownLabel);
+  }
+  return all;
 }
 
 void Dataset::open_streams() {

@@ -47,13 +47,17 @@ Json to_json(const Protocol& protocol);
 /// Absent keys keep their defaults. Throws DataError naming the key that is wrong or unknown.
 Protocol protocol_from_json(const Json& json);
 
+/// What a label's column holds where the log does not tell: it is neither 1 nor 0 there.
+inline constexpr uint8_t kUnknownLabel = 255;
+
 /// All clicks, sorted by (user, time, order in the log): a user's clicks are one run. [N] each.
 struct Clicks {
   std::span<const int32_t> user, item;
   std::span<const int64_t> time;   // microseconds since 1970, 0 where the log has no time
   std::span<const float> seconds;  // NaN where unknown
   std::span<const uint8_t> read, split;
-  std::span<const int64_t> user_begin;  // [users + 1] first click of each user
+  std::span<const int64_t> user_begin;           // [users + 1] first click of each user
+  std::vector<std::span<const uint8_t>> labels;  // by Dataset::labels(): 1, 0 or kUnknownLabel
   int64_t size() const { return static_cast<int64_t>(item.size()); }
 };
 
@@ -82,7 +86,8 @@ struct Impressions {
   std::span<const int64_t> request, time, position, click;  // click: position in Clicks or -1
   std::span<const int32_t> user, item;
   std::span<const uint8_t> clicked, split;
-  std::span<const float> seconds;  // NaN: unknown
+  std::span<const float> seconds;                // NaN: unknown
+  std::vector<std::span<const uint8_t>> labels;  // by Dataset::labels(), as those of clicks
   /// Of the ranking model that was live, all three empty where the log has none.
   std::span<const float> score_click, score_dwm;
   std::span<const int32_t> snapshot;
@@ -104,6 +109,8 @@ class Dataset {
   const Clicks& clicks() const { return clicks_; }
   /// Empty where the log has no shown articles.
   const Impressions& impressions() const { return impressions_; }
+  /// Names of what else is known of events, yes or no ([[events]] labels), ascending.
+  const std::vector<std::string>& labels() const { return labels_; }
   /// Throws ArgumentError listing the streams there are.
   const Stream& stream(const std::string& name) const;
   const Columns& columns() const { return columns_; }
@@ -143,6 +150,8 @@ class Dataset {
  private:
   void open_manifest();
   void open_clicks();
+  void open_labels();
+  std::vector<std::span<const uint8_t>> labels_of(const std::string& stem, int64_t rows) const;
   void open_impressions();
   void open_streams();
   void open_candidates();
@@ -158,6 +167,7 @@ class Dataset {
   Protocol protocol_;
   Clicks clicks_;
   Impressions impressions_;
+  std::vector<std::string> labels_;
   std::map<std::string, Stream> streams_;
   std::vector<int32_t> candidates_;
   std::span<const uint8_t> candidate_mask_;  // [items]; empty: all

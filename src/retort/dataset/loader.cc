@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "retort/common/error.h"
@@ -11,6 +12,7 @@ namespace retort {
 namespace {
 
 constexpr int kRedraws = 8;
+constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 
 LoaderOptions checked(const LoaderOptions& options) {
   if (options.rows != "clicks" && options.rows != "impressions")
@@ -115,6 +117,13 @@ struct Loader::State {
     batch.read.push_back(0);
     batch.seconds.push_back(0);
     batch.known.push_back(1);
+    for (std::vector<float>& label : batch.labels) label.push_back(kUnknown);
+  }
+
+  static void set_labels(Batch& batch, const std::vector<std::span<const uint8_t>>& labels,
+                         size_t at) {
+    for (size_t i = 0; i < labels.size(); ++i)
+      if (labels[i][at] != kUnknownLabel) batch.labels[i].back() = labels[i][at];
   }
 
   static void set_seconds(Batch& batch, float seconds) {
@@ -131,6 +140,7 @@ struct Loader::State {
     batch.click.back() = 1;
     batch.read.back() = clicks.read[at] != 0 ? 1.0F : 0.0F;
     set_seconds(batch, clicks.seconds[at]);
+    set_labels(batch, clicks.labels, at);
     const Rng of_click = rng.fork(static_cast<uint64_t>(click));
     for (int32_t which = 0; which < options.negatives; ++which)
       add_row(batch, user, negative(of_click, user, time, which), time, group_row);
@@ -216,6 +226,7 @@ void Loader::State::add_shown(Batch& batch, int64_t position, int64_t group_row)
   const Impressions& shown = dataset.impressions();
   const auto at = static_cast<size_t>(position);
   add_row(batch, shown.user[at], shown.item[at], shown.time[at], group_row);
+  set_labels(batch, shown.labels, at);
   if (shown.clicked[at] != 0) {
     batch.click.back() = 1;
     batch.read.back() = dataset.clicks().read[static_cast<size_t>(shown.click[at])] != 0 ? 1 : 0;
@@ -284,6 +295,7 @@ void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
   batch.read.clear();
   batch.seconds.clear();
   batch.known.clear();
+  batch.labels.assign(state_->dataset.labels().size(), {});
   batch.logged.click.clear();
   batch.logged.dwm.clear();
   batch.logged.snapshot.clear();

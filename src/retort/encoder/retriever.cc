@@ -18,10 +18,13 @@ Json to_json(const Retrieval& retrieval) {
 Retriever::Retriever(const Bundle& bundle)
     : bundle_(bundle), encoder_(bundle.spec(), bundle.weights()), index_(bundle.open_index()) {}
 
-std::vector<float> Retriever::encode(const SideBatch& users, std::optional<double> fusion) const {
+std::vector<float> Retriever::encode(const SideBatch& users, std::optional<double> fusion,
+                                     const std::vector<double>& shares) const {
   const int64_t width = encoder_.dim(), dim = bundle_.vector_dim();
   std::vector<float> vectors(static_cast<size_t>(users.rows * width));
-  if (fusion)
+  if (!shares.empty())
+    encoder_.encode_users(users, shares, vectors);
+  else if (fusion)
     encoder_.encode_users(users, *fusion, vectors);
   else
     encoder_.encode_users(users, vectors);
@@ -39,14 +42,14 @@ Retrieval Retriever::retrieve(std::string_view user, const RetrieveOptions& opti
                     bundle_.folder().string());
   const int32_t row = *found;
   const std::vector<float> query =
-      encode(bundle_.user_features(std::span(&row, 1)), options.fusion);
+      encode(bundle_.user_features(std::span(&row, 1)), options.fusion, options.shares);
   return search(query, bundle_.seen_items(row), options);
 }
 
 Retrieval Retriever::retrieve_described(const Json& features,
                                         const RetrieveOptions& options) const {
   const RawUser user = raw_user(bundle_, features);
-  return search(encode(user.features, options.fusion), user.seen, options);
+  return search(encode(user.features, options.fusion, options.shares), user.seen, options);
 }
 
 Retrieval Retriever::search(std::span<const float> query, std::span<const int32_t> seen,

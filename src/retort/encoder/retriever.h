@@ -29,6 +29,7 @@ struct RetrieveOptions {
   /// w of score = w * score_1 + (1 - w) * score_2, for a model of two tasks; absent: its own.
   /// Source: RRA eq. 7, 8.
   std::optional<double> fusion{};
+  std::vector<double> shares{};  // one a task, of a model of several; empty: its own
 };
 
 struct Retrieval {
@@ -50,7 +51,7 @@ class Retriever {
 
   /// The k best allowed items: as many as there are, if fewer than k. Throws DataError for a user
   /// who is not in the bundle, ConfigError for a wrong condition, a fusion that is out of [0, 1] or
-  /// of a model without two tasks, or k < 1.
+  /// of a model without two tasks, shares that are not one a task, or k < 1.
   Retrieval retrieve(std::string_view user, const RetrieveOptions& options) const;
   /// The same for a user described by raw features, see encoder/features.h; with exclude_seen the
   /// items of their sequences are left out.
@@ -59,8 +60,9 @@ class Retriever {
     return retrieve_described(features, options);
   }
 
-  /// Vectors as the index compares them, [users, bundle.vector_dim()]; `fusion` as above.
-  std::vector<float> encode(const SideBatch& users, std::optional<double> fusion = {}) const;
+  /// Vectors as the index compares them, [users, bundle.vector_dim()]; `fusion`, `shares` as above.
+  std::vector<float> encode(const SideBatch& users, std::optional<double> fusion = {},
+                            const std::vector<double>& shares = {}) const;
   const TowerEncoder& encoder() const { return encoder_; }
 
  private:

@@ -69,6 +69,10 @@ std::string rows_select(const Scan& scan, const Parts& parts) {
                      inner_select(scan, parts));
 }
 
+bool is_list(const ContextColumn& column) {
+  return column.kind == ContextColumn::Kind::kTexts || column.kind == ContextColumn::Kind::kNumbers;
+}
+
 /// One user a row: every list column is unnested in step, the others are repeated. A row whose
 /// lists differ in length becomes one reject.
 std::string lists_select(const Scan& scan, Parts& parts, const std::vector<ContextColumn>& context,
@@ -77,10 +81,7 @@ std::string lists_select(const Scan& scan, Parts& parts, const std::vector<Conte
   for (Field& field : parts.fields) {
     // A context list is one value a click unless it is to stay a list in each of them.
     const bool kept_list = field.name.front() == 'x' && !field.type.ends_with("[][]") &&
-                           context[static_cast<size_t>(std::stoi(field.name.substr(1)))].kind !=
-                               ContextColumn::Kind::kText &&
-                           context[static_cast<size_t>(std::stoi(field.name.substr(1)))].kind !=
-                               ContextColumn::Kind::kNumber;
+                           is_list(context[static_cast<size_t>(std::stoi(field.name.substr(1)))]);
     field.list = field.type.ends_with("[]") && !kept_list;
     if (field.list)
       lengths += fmt::format("{}coalesce(len({}), 0)", lengths.empty() ? "" : ", ", field.name);
@@ -143,13 +144,13 @@ std::string impressions_select(const Scan& scan, Parts& parts) {
       columns, read, exploded);
 }
 
-std::string clicked_sql(const std::string& type) {
-  const std::string number = number_sql("r_clicked", type);
-  if (type == "BOOLEAN") return "r_clicked";
+/// BOOLEAN of a boolean, 0 or 1, or their texts; NULL of anything else.
+std::string flag_sql(const std::string& sql, const std::string& type) {
+  const std::string number = number_sql(sql, type);
+  if (type == "BOOLEAN") return sql;
   if (type == "VARCHAR")
     return fmt::format(
-        "coalesce(TRY_CAST(r_clicked AS BOOLEAN), CASE {} WHEN 0 THEN false WHEN 1 "
-        "THEN true END)",
+        "coalesce(TRY_CAST({} AS BOOLEAN), CASE {} WHEN 0 THEN false WHEN 1 THEN true END)", sql,
         number);
   return fmt::format("CASE {} WHEN 0 THEN false WHEN 1 THEN true END", number);
 }
@@ -219,7 +220,8 @@ std::string typed_select(const EventSource& source, const Parts& parts,
   add(parts.has("r_time") ? moment_sql("r_time", parts.type("r_time"), key + ".time")
                           : "CAST(0 AS BIGINT)",
       "moment");
-  add(parts.has("r_clicked") ? clicked_sql(parts.type("r_clicked")) : "true", "was_clicked");
+  add(parts.has("r_clicked") ? flag_sql("r_clicked", parts.type("r_clicked")) : "true",
+      "was_clicked");
   add(parts.has("r_seconds") ? number_sql("r_seconds", parts.type("r_seconds"))
                              : "CAST(NULL AS DOUBLE)",
       "duration");
@@ -284,6 +286,8 @@ std::string typed_sql(const ContextColumn& column, const std::string& sql,
       return texts_sql(sql, type, column.separator);
     case ContextColumn::Kind::kNumber:
       return number_sql(sql, type);
+    case ContextColumn::Kind::kFlag:
+      return fmt::format("CAST({} AS UTINYINT)", flag_sql(sql, type));
     case ContextColumn::Kind::kNumbers:
       break;
   }
@@ -293,7 +297,9 @@ std::string typed_sql(const ContextColumn& column, const std::string& sql,
 std::string unparsable_sql(const ContextColumn& column, const std::string& raw,
                            const std::string& typed) {
   const bool numbers = column.kind == ContextColumn::Kind::kNumbers;
-  if (!numbers && column.kind != ContextColumn::Kind::kNumber) return {};
+  if (!numbers && column.kind != ContextColumn::Kind::kNumber &&
+      column.kind != ContextColumn::Kind::kFlag)
+    return {};
   return fmt::format("trim(coalesce(CAST({} AS VARCHAR), '')) <> '' AND ({} IS NULL{})", raw, typed,
                      numbers ? fmt::format(" OR len({}) <> {}", typed, column.width) : "");
 }

@@ -27,7 +27,8 @@ std::string texts_sql(const std::string& sql, const std::string& type,
                       const std::string& separator);
 /// SQL giving microseconds since 1970 as BIGINT; throws ConfigError for a type without moments.
 std::string moment_sql(const std::string& sql, const std::string& type, const std::string& key);
-/// SQL giving a column in the type of its kind: VARCHAR, VARCHAR[], DOUBLE or DOUBLE[].
+/// SQL giving a column in the type of its kind: VARCHAR, VARCHAR[], DOUBLE, DOUBLE[] or
+/// UTINYINT.
 std::string typed_sql(const ContextColumn& column, const std::string& sql, const std::string& type);
 /// SQL condition: the raw value is there and gave no `typed` one. "" for texts.
 std::string unparsable_sql(const ContextColumn& column, const std::string& raw,

@@ -1,6 +1,7 @@
 #include "retort/log/events.h"
 
 #include <algorithm>
+#include <array>
 
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
@@ -21,6 +22,32 @@ void read_scores(const Json& entry, const std::string& key, EventSource& event) 
     fail<ConfigError>("{}: give click, dwm and snapshot, each a column of the logged model", key);
 }
 
+/// labels = {share = "shared", ..}: names become parts of the names of columns, logits and weights.
+void read_labels(const Json& labels, const std::string& key, EventSource& event) {
+  constexpr std::array kTaken{"shown", "click", "read", "seconds", "known", "reward"};
+  if (labels.is_null()) return;
+  if (!labels.is_object())
+    fail<ConfigError>("{}: a table is expected, {{ share = \"shared\" }}, not {}", key,
+                      labels.dump());
+  for (const auto& [name, column] : labels.items()) {
+    if (!is_label_name(name))
+      fail<ConfigError>(
+          "{}.{}: the name must be a small letter and then small letters, digits and _", key, name);
+    if (std::ranges::find(kTaken, name) != kTaken.end())
+      fail<ConfigError>("{}.{}: the name is taken; every log has {}", key, name,
+                        fmt::join(kTaken, ", "));
+    if (!column.is_string() || column.get<std::string>().empty())
+      fail<ConfigError>("{}.{} = {}: a column or an SQL expression is expected", key, name,
+                        column.dump());
+    event.labels[name] = column.get<std::string>();
+  }
+  if (event.layout == "impressions")
+    fail<ConfigError>(
+        "{} does not go with layout \"impressions\", whose rows are whole impressions; write a row "
+        "an article (layout \"rows\", or sql)",
+        key);
+}
+
 EventSource read_event_source(const Json& entry, size_t index) {
   const std::string number = std::to_string(index + 1);
   Fields fields(Json{{"events", {{number, entry}}}}, "events." + number);
@@ -35,6 +62,7 @@ EventSource read_event_source(const Json& entry, size_t index) {
   for (const auto& [key, value] : keys) fields.read(key, *value);
   if (fields.has("scores")) read_scores(entry, fields.name("scores"), event);
   fields.sub("scores");
+  read_labels(fields.sub("labels"), fields.name("labels"), event);
   fields.finish();
   const bool impressions = event.layout == "impressions";
   const auto need = [&](const char* key, const std::string& value) {
@@ -99,6 +127,7 @@ std::string table_definition(const std::vector<ContextColumn>& context, const Wh
     const char* type = "VARCHAR";
     if (context[i].kind == ContextColumn::Kind::kTexts) type = "VARCHAR[]";
     if (context[i].kind == ContextColumn::Kind::kNumber) type = "DOUBLE";
+    if (context[i].kind == ContextColumn::Kind::kFlag) type = "UTINYINT";
     if (context[i].kind == ContextColumn::Kind::kNumbers) type = "DOUBLE[]";
     sql += fmt::format(", c{} {}", i, type);
   }
@@ -135,6 +164,13 @@ WholeKeys look_at_sources(DuckDb& db, const std::vector<EventSource>& sources,
 }
 
 }  // namespace
+
+bool is_label_name(std::string_view name) {
+  const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !name.empty() && small(name[0]) && std::ranges::all_of(name, [&](char c) {
+    return small(c) || (c >= '0' && c <= '9') || c == '_';
+  });
+}
 
 std::vector<EventSource> read_event_sources(const Json& recipe) {
   const auto entries = recipe.find("events");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "retort/log/source.h"
@@ -20,16 +21,22 @@ struct EventSource {
   std::string request, in_view, clicks, split;
   /// What the ranking model that was live gave the row: scores = {click, dwm, snapshot}.
   std::string score_click, score_dwm, snapshot;
+  /// What else is known of an event, yes or no: labels = {share = "shared", ..}.
+  std::map<std::string, std::string> labels;
   bool scored() const { return !score_click.empty(); }
 };
-/// Throws ConfigError on unknown keys and on keys that do not go with the layout.
+/// Whether a text can be the name of a label or of a task: a small letter, then small letters,
+/// digits and _.
+bool is_label_name(std::string_view name);
+/// Throws ConfigError on unknown keys, on keys that do not go with the layout and on labels whose
+/// names are taken.
 std::vector<EventSource> read_event_sources(const Json& recipe);
 
 /// A column that a feature needs, typed: of the event (kept as c0, c1, .. of the table `events`)
 /// or of a feature table.
 struct ContextColumn {
-  enum class Kind { kText, kTexts, kNumber, kNumbers };
-  std::string feature;     // for messages
+  enum class Kind { kText, kTexts, kNumber, kNumbers, kFlag };  // kFlag: 1, 0 or NULL
+  std::string feature;                                          // for messages
   std::string key{};       // of the recipe; "" = features.FEATURE.column
   std::string expression;  // absent in a source: NULL there, but one source must have it
   Kind kind = Kind::kText;

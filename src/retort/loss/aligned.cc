@@ -24,7 +24,7 @@ torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student
 Loss make_weighted_bce(const Json& term) {
   std::string on = "student";
   Fields fields = term_fields(term);
-  fields.read_choice("on", on, logit_names());
+  read_logit(fields, "on", on);
   fields.finish();
   return [on](const LossInputs& inputs) {
     const torch::Tensor logits = logit_of(inputs, on, "weighted_bce");
@@ -38,10 +38,13 @@ Loss make_soft_bce(const Json& term) {
   std::string on = "student", target = "teacher_click";
   bool detach = true;
   Fields fields = term_fields(term);
-  fields.read_choice("on", on, {"student", "student_click", "student_dwm"});
-  fields.read_choice("target", target,
-                     {"teacher_click", "teacher_read", "teacher_dwm", "logged_click", "logged_dwm",
-                      "mentor_click", "mentor_dwm"});
+  read_student_logit(fields, on);
+  fields.read("target", target);
+  if (!target.starts_with("teacher_") && !target.starts_with("mentor_") &&
+      target != "logged_click" && target != "logged_dwm")
+    fail<ConfigError>(
+        "{} = '{}': teacher_TASK, mentor_TASK, logged_click or logged_dwm is expected",
+        fields.name("target"), target);
   fields.read("detach", detach);
   fields.finish();
   return [on, target, detach](const LossInputs& inputs) {

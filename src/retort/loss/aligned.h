@@ -25,8 +25,8 @@ torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student
 
 /// Options: on.
 Loss make_weighted_bce(const Json& term);
-/// Options: on; target = teacher_click | teacher_dwm, or with logged_ or mentor_ for teacher_ the
-/// scores of the log or of a frozen ranker; detach.
+/// Options: on; target = teacher_TASK or mentor_TASK (of a frozen ranker), or logged_click or
+/// logged_dwm, the scores of the log; detach.
 Loss make_soft_bce(const Json& term);
 
 }  // namespace retort

@@ -13,7 +13,11 @@ namespace retort {
 /// @param logits [R]   @param labels [R] in [0, 1]   @return scalar
 torch::Tensor bce_with_logits(const torch::Tensor& logits, const torch::Tensor& labels);
 
-/// Options: on = student | teacher_click | teacher_read; label = click | read (needed).
+/// The same over the rows whose label is known (not NaN); divided by R all the same, so that parts
+/// of a batch add up.
+torch::Tensor known_bce(const torch::Tensor& logits, const torch::Tensor& labels);
+
+/// Options: on; label = click | read | one of the dataset | a task (needed).
 Loss make_bce(const Json& term);
 
 }  // namespace retort

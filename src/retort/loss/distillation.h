@@ -2,6 +2,8 @@
 // it (stop-gradient, sg below).
 #pragma once
 
+#include <vector>
+
 #include <torch/torch.h>
 
 #include "retort/loss/losses.h"
@@ -23,9 +25,16 @@ torch::Tensor kl_bernoulli(const torch::Tensor& teacher, const torch::Tensor& st
 /// @param teacher [R] logit   @param student [R] logit   @return scalar
 torch::Tensor chi2_literal(const torch::Tensor& teacher, const torch::Tensor& student);
 
-/// Options: target = read (l, DMTL) | click (a, KD-ctr); temperature > 0.
+/// The logit of the fused probability p = product of p_k^w_k of tasks' probabilities, from their
+/// logits; without gradient. w of 1 for click and for read given click: pCTCVR.
+/// Source: methods D3 (product form). Shapes: [R]; weights 0 or more, not all 0.
+torch::Tensor fused_logit(const std::vector<torch::Tensor>& logits,
+                          const std::vector<double>& weights);
+
+/// Options: target = a task of the teacher: read (l, DMTL), click (a, KD-ctr), ..; or a table of
+/// weights of tasks, whose probabilities are fused as fused_logit does; temperature > 0.
 Loss make_kl_bernoulli(const Json& term);
-/// Options: target = read | click.
+/// Options: target, as of kl_bernoulli.
 Loss make_chi2_literal(const Json& term);
 
 }  // namespace retort

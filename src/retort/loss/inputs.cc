@@ -1,7 +1,5 @@
 #include "retort/loss/inputs.h"
 
-#include <map>
-
 #include "retort/common/error.h"
 
 namespace retort {
@@ -16,21 +14,41 @@ Fields term_fields(const Json& term) {
   return fields;
 }
 
-const std::vector<std::string>& logit_names() {
-  static const std::vector<std::string> kNames{"student",       "student_click", "student_dwm",
-                                               "teacher_click", "teacher_read",  "teacher_dwm"};
-  return kNames;
+void read_logit(Fields& fields, const std::string& key, std::string& name) {
+  fields.read(key, name);
+  if (name == "student" || (name.starts_with("student_") && name.size() > 8) ||
+      (name.starts_with("teacher_") && name.size() > 8))
+    return;
+  fail<ConfigError>("{} = '{}': student, student_TASK or teacher_TASK is expected",
+                    fields.name(key), name);
 }
 
+void read_student_logit(Fields& fields, std::string& name) {
+  read_logit(fields, "on", name);
+  if (!name.starts_with("student"))
+    fail<ConfigError>("{} = '{}': a logit of the student is expected", fields.name("on"), name);
+}
+
+void read_label(Fields& fields, const std::string& key, std::string& name) {
+  fields.read(key, name);
+  if (!name.empty() && name != "seconds" && name != "known" && name != "reward") return;
+  fail<ConfigError>("{} = '{}': click, read, a label of the dataset or a task is expected",
+                    fields.name(key), name);
+}
+
+namespace {
+
+std::string names_of(const std::map<std::string, torch::Tensor>& map) {
+  std::string names;
+  for (const auto& [name, tensor] : map) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss) {
-  const std::map<std::string, const torch::Tensor*> logits{
-      {"student", &inputs.student},           {"student_click", &inputs.student_click},
-      {"student_dwm", &inputs.student_dwm},   {"teacher_click", &inputs.teacher_click},
-      {"teacher_read", &inputs.teacher_read}, {"teacher_dwm", &inputs.teacher_dwm},
-      {"logged_click", &inputs.logged_click}, {"logged_dwm", &inputs.logged_dwm},
-      {"mentor_click", &inputs.mentor_click}, {"mentor_dwm", &inputs.mentor_dwm}};
-  const torch::Tensor& logit = *logits.at(name);
-  if (logit.defined()) return logit;
+  const auto found = inputs.logits.find(name);
+  if (found != inputs.logits.end()) return found->second;
   const char* remedy = name.starts_with("teacher") ? "; add a [teacher] that has this head"
                        : name.starts_with("mentor")
                            ? "; name a run with a ranking model by distill.run"
@@ -38,22 +56,20 @@ torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const 
                                                       "are not impressions ([train] rows)"
                        : name == "student"          ? ""
                                                     : "; use student.kind = \"multi_task\"";
-  fail<ConfigError>("loss '{}' wants the logit '{}', which the recipe's models do not give{}", loss,
-                    name, remedy);
+  fail<ConfigError>(
+      "loss '{}' wants the logit '{}', which the recipe's models do not give (they give {}){}",
+      loss, name, names_of(inputs.logits), remedy);
 }
 
 torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,
                        const torch::Tensor& like) {
-  const std::map<std::string, const torch::Tensor*> labels{{"click", &inputs.click},
-                                                           {"read", &inputs.read},
-                                                           {"seconds", &inputs.seconds},
-                                                           {"known", &inputs.known},
-                                                           {"reward", &inputs.reward}};
-  const torch::Tensor& label = *labels.at(name);
-  check(label.defined() && label.sizes() == like.sizes(),
-        "loss '{}': {} values of '{}' for {} logits", loss, label.defined() ? label.numel() : 0,
-        name, like.numel());
-  return label.to(like.scalar_type());
+  const auto found = inputs.labels.find(name);
+  if (found == inputs.labels.end())
+    fail<ConfigError>("loss '{}' wants the label '{}', which is none of: {}", loss, name,
+                      names_of(inputs.labels));
+  check(found->second.sizes() == like.sizes(), "loss '{}': {} values of '{}' for {} logits", loss,
+        found->second.numel(), name, like.numel());
+  return found->second.to(like.scalar_type());
 }
 
 }  // namespace retort

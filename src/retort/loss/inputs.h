@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include <torch/torch.h>
 
@@ -15,12 +14,17 @@ namespace retort {
 /// messages is "terms". Shapes: none; Source: docs/recipes.md.
 Fields term_fields(const Json& term);
 
-/// The logits that `on` of a term may name: those of the student, then those of the teacher.
-const std::vector<std::string>& logit_names();
-/// One of them, or "logged_click", "logged_dwm", "mentor_click", "mentor_dwm" [R]. Throws
-/// ConfigError naming the loss if the recipe has no such logit.
+/// Reads the name of a logit that learns: "student", "student_<task>" or "teacher_<output>".
+/// Whether the recipe's models give it is for them to say. Throws ConfigError naming the key.
+void read_logit(Fields& fields, const std::string& key, std::string& name);
+/// The key "on" of losses that only a student can learn from.
+void read_student_logit(Fields& fields, std::string& name);
+/// Reads the name of a yes-or-no label: click, read, a label of the dataset or a task. Throws
+/// ConfigError naming the key where it is missing or none.
+void read_label(Fields& fields, const std::string& key, std::string& name);
+/// A logit [R]. Throws ConfigError naming the loss if the recipe has no such logit.
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss);
-/// "click", "read", "seconds", "known", "reward" [R], of the type of `like`.
+/// A label [R], of the type of `like`. Throws ConfigError naming the loss if there is none.
 torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,
                        const torch::Tensor& like);
 

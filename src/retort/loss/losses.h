@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,35 +17,32 @@ namespace retort {
 
 /// What a loss over the catalogue needs: the vectors behind the student's logits.
 struct CatalogueInputs {
-  torch::Tensor users;                   // [R, D] of a student of one vector
-  torch::Tensor users_click, users_dwm;  // [R, D] of one with a vector a task
-  torch::Tensor items;                   // [N, D] of all candidates; moving: of the rows
-  torch::Tensor targets;                 // [R] int64, the row's item in `items`; -1: no candidate
-  torch::Tensor shown;                   // [R'] int64, the targets of all rows that have one
-  torch::Tensor log_q;                   // [N] log of the share of training impressions
-  torch::Tensor streaming_log_q;         // [N] the same, estimated from the steps so far
-  torch::Tensor user_of_row;             // [R] int64: rows of one number have one user vector and
-                                         // stand together; undefined: nothing is known
-  /// Item features depend on the moment: `items` are the batch's rows, each at
-  /// its own moment, of these items; undefined: `items` are the candidates,
-  /// each once.
+  std::map<std::string, torch::Tensor> users;  // [R, D] by the name of the logit they are behind
+  torch::Tensor items;                         // [N, D] of all candidates; moving: of the rows
+  torch::Tensor targets;          // [R] int64, the row's item in `items`; -1: no candidate
+  torch::Tensor shown;            // [R'] int64, the targets of all rows that have one
+  torch::Tensor log_q;            // [N] log of the share of training impressions
+  torch::Tensor streaming_log_q;  // [N] the same, estimated from the steps so far
+  torch::Tensor user_of_row;      // [R] int64: rows of one number have one user vector and
+                                  // stand together; undefined: nothing is known
+  /// Item features depend on the moment: `items` are the batch's rows, each at its own moment, of
+  /// these items; undefined: `items` are the candidates, each once.
   torch::Tensor item_of_row;  // [N] int64
   Rng draws;                  // of this step
 };
 
-/// What a loss may look at; undefined tensors where a recipe has none. All [R] float.
+/// What a loss may look at, by the names that recipes use; a name is missing where a recipe has
+/// none. All [R] float.
 struct LossInputs {
-  torch::Tensor student{};                       // s, the student's inner product
-  torch::Tensor student_click{}, student_dwm{};  // of a student with one vector a task
-  torch::Tensor teacher_click{};                 // a
-  torch::Tensor teacher_read_given_click{};      // b
-  torch::Tensor teacher_read{};                  // l, logit of pCTCVR
-  torch::Tensor teacher_dwm{};                   // logit of a weighted logistic regression
-  torch::Tensor logged_click{}, logged_dwm{};    // of the ranker live at the moment; NaN: unknown
-  torch::Tensor mentor_click{}, mentor_dwm{};    // of the frozen ranker of an earlier run
-  torch::Tensor click{}, read{}, seconds{};      // y, z, T
-  torch::Tensor known{};                         // 1 where T is known, else 0
-  torch::Tensor reward{};                        // w_dwm: min(T, clip) / mean, of clicks about 1
+  /// "student" s, the student's inner product; "student_<task>" of a student with a vector a task;
+  /// "teacher_<output>" of the ranking model ("teacher_click" a, "teacher_read_given_click" b,
+  /// "teacher_read" the logit of pCTCVR, "teacher_dwm"); "logged_click", "logged_dwm" of the ranker
+  /// live at the moment (NaN: unknown); "mentor_<output>" of the frozen ranker of an earlier run.
+  std::map<std::string, torch::Tensor> logits{};
+  /// "click" y, "read" z, "seconds" T; "known": 1 where T is known, else 0; "reward" w_dwm: min(T,
+  /// clip) / mean, of clicks about 1. Labels of the dataset, and of the tasks of a forest those in
+  /// the entire space: 1, 0 or NaN where unknown.
+  std::map<std::string, torch::Tensor> labels{};
   CatalogueInputs catalogue{};
 };
 

@@ -14,14 +14,15 @@ namespace {
 
 // Order does not matter.
 constexpr auto kLosses = std::to_array<LossEntry>({
-    {"bce", "binary cross-entropy of a logit (on) against click or read (label)",
+    {"bce", "binary cross-entropy of a logit (on) against click, read or another label",
      "DMTL eq. 7, 8; sec. 3.1.2 for DSSM-Click and DSSM-Classification", &make_bce},
     {"squared", "squared error of the student's score against seconds: raw, scaled or log1p",
      "DMTL sec. 3.1.2, DSSM-Regression; log1p is not in the paper", &make_squared},
-    {"kl_bernoulli", "KL from the teacher's probability (target) to the student's",
+    {"kl_bernoulli",
+     "KL from the teacher's probability of a task, or of several fused (target), to the student's",
      "DMTL eq. 11, with the logarithms that its text names", &make_kl_bernoulli},
     {"softmax",
-     "cross-entropy of the shown item among the catalogue, clicks or watching minutes",
+     "cross-entropy of the shown item among the catalogue: clicks, watching minutes, another label",
      "RRA eq. 3, 4; negatives of table 4",
      &make_softmax,
      {.catalogue = true, .reward = true, .whole_batch = true}},

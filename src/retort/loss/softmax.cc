@@ -7,6 +7,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "softmax";
+constexpr std::string_view kPrefix = "student_";
 
 NegativeSet read_set(Fields& fields) {
   NegativeSet set;
@@ -36,8 +37,8 @@ CatalogueInputs of_rows(const CatalogueInputs& from, const torch::Tensor& rows) 
   return to;
 }
 
-/// Rows of one user share the sum over the catalogue: lse - <u, v> of a row is
-/// that of the user's first row, plus <u, its item>, less <u, the row's item>.
+/// Rows of one user share the sum over the catalogue: lse - <u, v> of a row is that of the user's
+/// first row, plus <u, its item>, less <u, the row's item>.
 torch::Tensor by_user(const torch::Tensor& users, const CatalogueInputs& catalogue,
                       const NegativeSet& set) {
   const auto [owners, owner, counts] = torch::unique_consecutive(catalogue.user_of_row, true, true);
@@ -67,24 +68,26 @@ torch::Tensor softmax_loss(const LossInputs& inputs, const std::string& on, doub
         "aggregates, age), so that no step knows the whole catalogue; write negatives = \"batch\" "
         "or \"batch_corrected\", not \"{}\", or leave those features out of the dataset",
         set.kind);
-  const bool clicks = on != "student_dwm";
-  const torch::Tensor& users = on == "student" ? catalogue.users
-                               : clicks        ? catalogue.users_click
-                                               : catalogue.users_dwm;
-  if (!users.defined() || !catalogue.items.defined())
+  const auto vectors = catalogue.users.find(on);
+  if (vectors == catalogue.users.end() || !catalogue.items.defined())
     fail<ConfigError>(
         "loss 'softmax' wants the vectors of '{}', which the student does not have: one of "
-        "two_tower has 'student', one of multi_task 'student_click' and 'student_dwm'",
+        "two_tower has 'student', one of multi_task 'student_TASK' of each task",
         on);
+  const torch::Tensor& users = vectors->second;
   const torch::Tensor like = users.select(1, 0);
   const torch::Tensor y = label_of(inputs, "click", kName, like);
   torch::Tensor counts = (catalogue.targets >= 0).to(like.scalar_type());
   torch::Tensor weight;
-  if (clicks) {
+  if (on == "student" || on == "student_click") {
     weight = y + unclicked * (1 - y);
-  } else {
+  } else if (on == "student_dwm") {
     counts = counts * label_of(inputs, "known", kName, like);
     weight = y * label_of(inputs, "reward", kName, like);
+  } else {
+    const torch::Tensor z = label_of(inputs, on.substr(kPrefix.size()), kName, like);
+    counts = counts * z.isnan().logical_not().to(like.scalar_type());
+    weight = torch::nan_to_num(z, 0.0);
   }
   weight = weight * counts;
   const torch::Tensor rows = weight.nonzero().squeeze(1);
@@ -97,7 +100,7 @@ Loss make_softmax(const Json& term) {
   std::string on = "student";
   double unclicked = 0.5;
   Fields fields = term_fields(term);
-  fields.read_choice("on", on, {"student", "student_click", "student_dwm"});
+  read_student_logit(fields, on);
   fields.read("unclicked", unclicked);
   const NegativeSet set = read_set(fields);
   fields.finish();

@@ -15,6 +15,7 @@ void add_prefix(std::vector<FieldSpec>& fields) {
 
 Aligned::Aligned(const Schema& schema, const AlignedOptions& options, MultiTask& student)
     : sharing_(options.sharing),
+      tasks_(student.spec().user.mixture->tasks),
       user_(student.spec().user),
       item_(student.spec().item.input),
       pair_(make_fields(schema, Side::kPair, options.features)) {
@@ -42,6 +43,7 @@ Aligned::Aligned(const Schema& schema, const AlignedOptions& options, MultiTask&
     for (const int32_t width : field_widths(*input)) widths.push_back(width);
   MixtureSpec mixture = options.mixture;
   mixture.head_layers.push_back(1);
+  mixture.tasks = tasks_;
   mixture_ = std::make_unique<Mixture>(*this, "teacher", widths, mixture);
 }
 
@@ -55,8 +57,7 @@ TaskLogits Aligned::score(const TensorBatch& batch) {
     fields.push_back(field);
   const std::vector<torch::Tensor> logits = mixture_->forward(fields);
   TaskLogits result;
-  result.click = logits[0].squeeze(1);
-  result.dwm = logits[1].squeeze(1);
+  for (size_t i = 0; i < tasks_.size(); ++i) result[tasks_[i]] = logits[i].squeeze(1);
   return result;
 }
 
@@ -71,6 +72,10 @@ std::shared_ptr<RankingModel> make_aligned(const Schema& schema, const Json& tea
   auto* retrieval = dynamic_cast<MultiTask*>(student);
   if (retrieval == nullptr)
     fail<ConfigError>("recipe key 'teacher.kind': 'aligned' goes with student.kind = 'multi_task'");
+  if (teacher.contains("tasks"))
+    fail<ConfigError>(
+        "recipe key 'teacher.kind': 'aligned' has a head a task of the student (student.tasks); "
+        "[tasks] want 'mmoe'");
   const AlignedOptions options = AlignedOptions::read(teacher);
   auto model = std::make_shared<Aligned>(schema, options, *retrieval);
   model->initialise(init, options.features.embedding_deviation);

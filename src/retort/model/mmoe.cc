@@ -1,6 +1,6 @@
 #include "retort/model/mmoe.h"
 
-#include "retort/model/ctcvr.h"
+#include "retort/model/task_logits.h"
 #include "retort/nn/experts.h"
 
 namespace retort {
@@ -15,40 +15,40 @@ Mlp make_tower(const TeacherOptions& options) {
 }  // namespace
 
 Mmoe::Mmoe(const Schema& schema, const TeacherOptions& options)
-    : input_(*this, schema, options.features) {
+    : input_(*this, schema, options.features), forest_(options.tasks) {
   for (int32_t k = 0; k < options.experts; ++k) {
     experts_.emplace_back(MlpOptions{
         .input = input_.width(), .layers = options.expert_layers, .relu_after_last = true});
     place_module(*this, "teacher.expert" + std::to_string(k), experts_.back().ptr());
   }
-  const auto gate = torch::nn::LinearOptions(input_.width(), options.experts).bias(false);
-  gate_click_ = torch::nn::Linear(gate);
-  gate_read_ = torch::nn::Linear(gate);
-  tower_click_ = make_tower(options);
-  tower_read_ = make_tower(options);
-  place_module(*this, "teacher.gate_click", gate_click_.ptr());
-  place_module(*this, "teacher.gate_read", gate_read_.ptr());
-  place_module(*this, "teacher.tower_click", tower_click_.ptr());
-  place_module(*this, "teacher.tower_read", tower_read_.ptr());
+  for (const Task& task : forest_.tasks) {
+    gates_.emplace_back(torch::nn::LinearOptions(input_.width(), options.experts).bias(false));
+    towers_.push_back(make_tower(options));
+    place_module(*this, "teacher.gate_" + task.name, gates_.back().ptr());
+    place_module(*this, "teacher.tower_" + task.name, towers_.back().ptr());
+  }
 }
 
 TaskLogits Mmoe::score(const TensorBatch& batch) {
-  const std::vector<torch::Tensor> mixed = mixed_experts(
-      input_.forward(batch), experts_, {gate_click_->weight, gate_read_->weight}, gate_plans_);
-  TaskLogits logits;
-  logits.click = tower_click_->forward(mixed[0]).squeeze(1);
-  logits.read_given_click = tower_read_->forward(mixed[1]).squeeze(1);
-  logits.read = ctcvr_logit(logits.click, logits.read_given_click);
-  return logits;
+  std::vector<torch::Tensor> gates, heads;
+  for (const torch::nn::Linear& gate : gates_) gates.push_back(gate->weight);
+  const std::vector<torch::Tensor> mixed =
+      mixed_experts(input_.forward(batch), experts_, gates, gate_plans_);
+  for (size_t task = 0; task < towers_.size(); ++task)
+    heads.push_back(towers_[task]->forward(mixed[task]).squeeze(1));
+  return forest_logits(forest_, heads);
 }
+
+std::vector<std::string> Mmoe::outputs() const { return output_names(forest_); }
 
 void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, "teacher.expert" + std::to_string(k));
-  retort::initialise(*gate_click_, init, "teacher.gate_click", Followed::kByNothing);
-  retort::initialise(*gate_read_, init, "teacher.gate_read", Followed::kByNothing);
-  tower_click_->initialise(init, "teacher.tower_click");
-  tower_read_->initialise(init, "teacher.tower_read");
+  for (size_t i = 0; i < towers_.size(); ++i) {
+    const std::string& task = forest_.tasks[i].name;
+    retort::initialise(*gates_[i], init, "teacher.gate_" + task, Followed::kByNothing);
+    towers_[i]->initialise(init, "teacher.tower_" + task);
+  }
   initialise_tables(*this, init, embedding_deviation);
 }
 

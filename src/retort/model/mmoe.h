@@ -1,4 +1,5 @@
-// The multi-task teacher: multi-gate mixture of experts under the ESMM factorisation.
+// The multi-task teacher: multi-gate mixture of experts under the ESMM factorisation, a head a task
+// of the recipe's forest.
 #pragma once
 
 #include <vector>
@@ -11,26 +12,27 @@
 
 namespace retort {
 
-/// K experts f_k (MLP, ReLU after each layer); gates g_c = softmax(W_c x), g_d = softmax(W_d x)
-/// without bias; e_c = sum_k g_ck f_k, e_d likewise; towers of `tower_layers` (ReLU) and a linear
-/// logit: a = h_c(e_c), b = h_d(e_d); pCTR = sigmoid(a), pCVR = sigmoid(b), pCTCVR their product,
-/// whose logit is ctcvr_logit(a, b).
-/// Names: teacher.expert<k>.layer<i>, teacher.gate_click, teacher.gate_read, teacher.tower_click,
-/// teacher.tower_read (.layer<i>); tables teacher.<feature>.
+/// K experts f_k (MLP, ReLU after each layer). Each task t: gate g_t = softmax(W_t x) without bias,
+/// e_t = sum_k g_tk f_k, tower of `tower_layers` (ReLU) and a linear logit h_t(e_t) of p(t | its
+/// parent); p(t | shown) by forest_logits. Of DMTL's two tasks: pCTR = sigmoid(h_click), pCVR =
+/// sigmoid(h_read), pCTCVR their product.
+/// Names: teacher.expert<k>.layer<i>, teacher.gate_<task>, teacher.tower_<task>.layer<i>; tables
+/// teacher.<feature>.
 /// Source: DMTL sec. 2.1, 3.1.4, eq. 1-6 (MMoE: Ma et al., KDD 2018; ESMM: Ma et al., SIGIR 2018).
 /// Shapes: logits [R].
 class Mmoe : public RankingModel {
  public:
   Mmoe(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  std::vector<std::string> outputs() const override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:
   TeacherInput input_;
-  std::vector<Mlp> experts_;
-  torch::nn::Linear gate_click_{nullptr}, gate_read_{nullptr};
+  TaskForest forest_;
+  std::vector<Mlp> experts_, towers_;     // towers: a task each
+  std::vector<torch::nn::Linear> gates_;  // a task each
   std::shared_ptr<DensePlans> gate_plans_ = std::make_shared<DensePlans>();
-  Mlp tower_click_{nullptr}, tower_read_{nullptr};
 };
 
 std::shared_ptr<RankingModel> make_mmoe(const Schema&, const Json& teacher, const Rng& init,

@@ -18,6 +18,18 @@ void CandidateModel::set_fusion(double) {
   fail<ConfigError>("fusion: the model has one vector a user, nothing to mix");
 }
 
+void CandidateModel::set_shares(const std::vector<double>&) {
+  fail<ConfigError>("shares: the model has one vector a user, nothing to mix");
+}
+
+torch::Tensor mix(const std::vector<torch::Tensor>& vectors, const std::vector<double>& shares) {
+  check(!vectors.empty() && vectors.size() == shares.size(), "mix: {} vectors, {} shares",
+        vectors.size(), shares.size());
+  torch::Tensor sum = shares[0] * vectors[0];
+  for (size_t i = 1; i < vectors.size(); ++i) sum = sum + shares[i] * vectors[i];
+  return sum;
+}
+
 std::map<std::string, torch::Tensor> named_weights(torch::nn::Module& module) {
   std::map<std::string, torch::Tensor> weights;
   for (const auto& item : module.named_parameters()) weights[item.key()] = item.value().detach();

@@ -2,10 +2,12 @@
 // ranking (logits of a pair per task). Recipes compose them by name through model/registry.cc.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <torch/torch.h>
 
@@ -31,23 +33,25 @@ class CandidateModel : public torch::nn::Module {
   /// w of RRA eq. 8: from now on encode_users mixes the tasks' vectors so. Throws ConfigError for a
   /// model of one vector or a w outside [0, 1].
   virtual void set_fusion(double w);
+  /// The same of any number of tasks: u = sum of shares[t] u_t. Throws ConfigError unless they are
+  /// as many as the tasks, 0 or more and not all 0.
+  virtual void set_shares(const std::vector<double>& shares);
   /// s = <R(u), S(v)> of each row (DMTL eq. 10). @return [R]
   torch::Tensor score(const TensorBatch& batch);
 };
 
-/// Logits of a batch per task, [R] each. `read` is the logit of pCTCVR = pCTR * pCVR in closed
-/// form (methods A4). A model without a head leaves its tensor undefined ("single": only `read`).
-struct TaskLogits {
-  torch::Tensor click;             // a
-  torch::Tensor read_given_click;  // b
-  torch::Tensor read;              // l = -logsumexp(-a, -b, -a-b)
-  torch::Tensor dwm;               // weighted logistic regression of watching minutes (RRA eq. 2)
-};
+/// Logits of a batch by name, [R] each: of tasks, p(task | shown), and of tasks with a parent
+/// "<task>_given_<parent>". DMTL's: "click" a, "read_given_click" b, "read" the logit of pCTCVR =
+/// pCTR * pCVR in closed form (methods A4). RRA's: "click", "dwm" (weighted logistic regression of
+/// watching minutes, eq. 2). "single" has "read" alone.
+using TaskLogits = std::map<std::string, torch::Tensor>;
 
 /// A teacher. Every parameter and table name begins with "teacher.".
 class RankingModel : public torch::nn::Module {
  public:
   virtual TaskLogits score(const TensorBatch& batch) = 0;
+  /// The names that score() gives.
+  virtual std::vector<std::string> outputs() const = 0;
   /// Whether some of what it computes with belongs to the student, which then is kept with it.
   virtual bool shares_student() const { return false; }
 };
@@ -59,21 +63,25 @@ struct CandidateModelEntry {
 };
 struct RankingModelEntry {
   std::string_view name, summary, source;
-  /// `recipe` is the table [teacher]; `student`, which outlives the teacher, may lend it parts;
-  /// nullptr: there is nothing to lend.
+  /// `recipe` is the teacher_table() of a recipe; `student`, which outlives the teacher, may lend
+  /// it parts; nullptr: there is nothing to lend.
   std::shared_ptr<RankingModel> (*make)(const Schema&, const Json& recipe, const Rng& init,
                                         CandidateModel* student);
 };
 std::span<const CandidateModelEntry> candidate_models();  // two_tower, multi_task
 std::span<const RankingModelEntry> ranking_models();      // mmoe, single, aligned
-/// `student` (`teacher`) is the recipe's table. The weights depend on `init` and on their names
-/// only. Throws ConfigError on an unknown kind, key or feature, naming the nearest known one.
+/// `student` is the recipe's table, `teacher` its teacher_table(). The weights depend on `init` and
+/// on their names only. Throws ConfigError on an unknown kind, key or feature, naming the nearest
+/// known one.
 std::shared_ptr<CandidateModel> make_candidate_model(const Schema&, const Json& student,
                                                      const Rng& init);
 /// nullptr if the table is absent (null) or its kind is "none".
 std::shared_ptr<RankingModel> make_ranking_model(const Schema&, const Json& teacher,
                                                  const Rng& init,
                                                  CandidateModel* student = nullptr);
+
+/// The sum of shares[t] vectors[t]: RRA eq. 7 and 8 for any number of tasks. Not empty.
+torch::Tensor mix(const std::vector<torch::Tensor>& vectors, const std::vector<double>& shares);
 
 /// A student rebuilt from its stored architecture (bundle, checkpoint); the weights are to be
 /// loaded (until then tables are zero).

@@ -37,7 +37,7 @@ std::vector<torch::Tensor> MultiTask::encode_user_tasks(const SideTensors& users
 
 torch::Tensor MultiTask::encode_users(const SideTensors& users) {
   const std::vector<torch::Tensor> tasks = encode_user_tasks(users);
-  return spec_.fusion * tasks[0] + (1 - spec_.fusion) * tasks[1];
+  return mix(tasks, task_shares(spec_));
 }
 
 torch::Tensor MultiTask::encode_items(const SideTensors& items) {
@@ -47,8 +47,12 @@ torch::Tensor MultiTask::encode_items(const SideTensors& items) {
 }
 
 void MultiTask::set_fusion(double w) {
-  if (!(w >= 0 && w <= 1)) fail<ConfigError>("fusion: {} is not between 0 and 1", w);
+  check_fusion(spec_, w, "fusion");
   spec_.fusion = w;
+}
+
+void MultiTask::set_shares(const std::vector<double>& shares) {
+  retort::set_shares(spec_, shares, "shares");
 }
 
 void initialise_sequence_tables(torch::nn::Module& module, const TowerSpec& user, const Rng& init,

@@ -11,8 +11,9 @@
 
 namespace retort {
 
-/// u_ctr, u_dwm from the user side's bottom and mixture; S(v) is the show's embedding, or an MLP on
-/// the item's input where the spec gives it layers. s = <w u_ctr + (1 - w) u_dwm, S(v)>.
+/// A user vector a task (u_ctr, u_dwm, ..) from the user side's bottom and mixture; S(v) is the
+/// show's embedding, or an MLP on the item's input where the spec gives it layers. s = <sum of
+/// shares[t] u_t, S(v)>; of two tasks <w u_ctr + (1 - w) u_dwm, S(v)>.
 /// Source: RRA sec. 4.2, eq. 7-8. Shapes: users [G, D] a task, items [R, D].
 class MultiTask : public CandidateModel {
  public:
@@ -24,6 +25,7 @@ class MultiTask : public CandidateModel {
   std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users) override;
   const ModelSpec& spec() const override { return spec_; }
   void set_fusion(double w) override;
+  void set_shares(const std::vector<double>& shares) override;
   void initialise(const Rng& init, double embedding_deviation);
 
   /// What a ranking model may share.

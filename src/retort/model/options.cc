@@ -91,6 +91,7 @@ TeacherOptions TeacherOptions::read(const Json& table) {
   fields.read("experts", options.experts);
   read_layers(fields, "expert_layers", options.expert_layers, false);
   read_layers(fields, "tower_layers", options.tower_layers, true);
+  options.tasks = TaskForest::read(fields.sub("tasks"));
   fields.finish();
   if (options.experts <= 0)
     fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name("experts"), options.experts);

@@ -10,6 +10,7 @@
 #include "retort/common/json.h"
 #include "retort/common/recipe.h"
 #include "retort/dataset/schema.h"
+#include "retort/model/task_forest.h"
 
 namespace retort {
 
@@ -37,6 +38,7 @@ struct TeacherOptions {
   int32_t experts = 2;                                 // K
   std::vector<int32_t> expert_layers{1024, 512, 256};  // ReLU after each
   std::vector<int32_t> tower_layers{256, 256};         // hidden layers, before Linear -> 1
+  TaskForest tasks = TaskForest::paper();              // of teacher_table()
 
   static TeacherOptions read(const Json& table);
 };

@@ -16,16 +16,17 @@ namespace {
 constexpr auto kCandidateModels = std::to_array<CandidateModelEntry>({
     {"two_tower", "user tower and item tower, scored by their inner product",
      "DMTL sec. 2.2, eq. 10", &make_two_tower},
-    {"multi_task", "one user vector a task (click, watching minutes) against one item vector",
+    {"multi_task", "one user vector a task (click, watching minutes, ..) against one item vector",
      "RRA sec. 4.2, eq. 7-8", &make_multi_task},
 });
 
 constexpr auto kRankingModels = std::to_array<RankingModelEntry>({
-    {"mmoe", "experts with a gate and a tower a task: pCTR, pCVR and their product",
+    {"mmoe", "experts with a gate and a tower a task of a forest: pCTR, pCVR and their product",
      "DMTL sec. 2.1, eq. 1-6", &make_mmoe},
     {"single", "one expert and one tower: the logit of a read alone",
      "control KD-single, not in the paper", &make_single},
-    {"aligned", "click and watching minutes of a pair, on the student's tables and sequences",
+    {"aligned",
+     "the tasks of a pair (click, watching minutes, ..), on the student's tables and sequences",
      "RRA sec. 4.2.4, fig. 2", &make_aligned},
 });
 

@@ -14,9 +14,7 @@ Single::Single(const Schema& schema, const TeacherOptions& options)
 }
 
 TaskLogits Single::score(const TensorBatch& batch) {
-  TaskLogits logits;
-  logits.read = tower_->forward(expert_->forward(input_.forward(batch))).squeeze(1);
-  return logits;
+  return {{"read", tower_->forward(expert_->forward(input_.forward(batch))).squeeze(1)}};
 }
 
 void Single::initialise(const Rng& init, double embedding_deviation) {
@@ -28,6 +26,9 @@ void Single::initialise(const Rng& init, double embedding_deviation) {
 std::shared_ptr<RankingModel> make_single(const Schema& schema, const Json& teacher,
                                           const Rng& init, CandidateModel*) {
   const TeacherOptions options = TeacherOptions::read(teacher);
+  if (options.tasks.declared)
+    fail<ConfigError>(
+        "recipe key 'teacher.kind': 'single' has one logit, of reads; [tasks] want 'mmoe'");
   auto model = std::make_shared<Single>(schema, options);
   model->initialise(init, options.features.embedding_deviation);
   return model;

@@ -10,13 +10,14 @@
 namespace retort {
 
 /// One expert and one tower of the shapes that Mmoe has, one logit: that of a read. It isolates
-/// distillation from the second task. TaskLogits::click and ::read_given_click stay undefined.
+/// distillation from the second task.
 /// Names: teacher.expert0, teacher.tower_read. `experts` is not looked at.
 /// Source: methods A7 (KD-single), a control that is not in the paper. Shapes: logit [R].
 class Single : public RankingModel {
  public:
   Single(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  std::vector<std::string> outputs() const override { return {"read"}; }
   void initialise(const Rng& init, double embedding_deviation);
 
  private:

@@ -87,6 +87,8 @@ TensorBatch to_tensors(const Batch& batch, const DenseWidths& widths, torch::Dev
   out.seconds = float_tensor(batch.seconds, {rows}, device);
   out.known = batch.known.empty() ? torch::ones_like(out.seconds)
                                   : float_tensor(batch.known, {rows}, device);
+  for (const std::vector<float>& label : batch.labels)
+    out.labels.push_back(float_tensor(label, {rows}, device));
   if (!batch.logged.click.empty()) {
     out.logged_click = float_tensor(batch.logged.click, {rows}, device);
     out.logged_dwm = float_tensor(batch.logged.dwm, {rows}, device);

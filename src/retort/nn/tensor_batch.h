@@ -42,6 +42,7 @@ struct TensorBatch {
   torch::Tensor user_of_row;               // [R] int64, row of users
   torch::Tensor click, read, seconds;      // [R] float32
   torch::Tensor known;                     // [R] float32, 1 where the seconds are known
+  std::vector<torch::Tensor> labels;       // [R] float32 each, as Batch::labels
   torch::Tensor logged_click, logged_dwm;  // [R] float32; undefined without logged scores
 };
 

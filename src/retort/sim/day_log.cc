@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -46,12 +47,18 @@ void simulate_slot(const World& world, int32_t user, int32_t item, int32_t day, 
   auto out = std::back_inserter(log.rows);
   fmt::format_to(out, "r{:02}-{:06}-{:03},u{:06},i{:05},{},{},{},", day, user, request, user, item,
                  time, position, clicked);
+  float seconds = std::numeric_limits<float>::quiet_NaN();
   if (clicked) {
-    const auto seconds = static_cast<float>(world.seconds(user, item, day, slot));
+    seconds = static_cast<float>(world.seconds(user, item, day, slot));
     log.tally.seconds.push_back(seconds);
     fmt::format_to(out, "{}", seconds);
   }
-  fmt::format_to(out, ",{}\n", static_cast<float>(propensity));
+  const Interactions done = world.interactions(user, item, day, slot, seconds);
+  log.tally.shares += done.shared;
+  log.tally.follows += done.followed;
+  log.tally.dismissals += done.dismissed;
+  fmt::format_to(out, ",{},{},{},{}\n", static_cast<float>(propensity), done.shared, done.followed,
+                 done.dismissed);
 }
 
 }  // namespace
@@ -60,6 +67,9 @@ void LogTally::add(const LogTally& other) {
   requests += other.requests;
   impressions += other.impressions;
   expected_clicks += other.expected_clicks;
+  shares += other.shares;
+  follows += other.follows;
+  dismissals += other.dismissals;
   seconds.insert(seconds.end(), other.seconds.begin(), other.seconds.end());
 }
 

@@ -17,6 +17,7 @@ struct LogTally {
   int64_t requests = 0, impressions = 0;
   double expected_clicks = 0;  // sum of examination * sigma(eta) over the impressions
   std::vector<float> seconds;  // of every click
+  int64_t shares = 0, follows = 0, dismissals = 0;
   void add(const LogTally& other);
 };
 

@@ -90,6 +90,7 @@ void read_options(Fields& fields, WorldOptions& options) {
   for (const Constant& constant : kConstants) {
     fields.read(constant.key, options.constants.*constant.field);
   }
+  fields.sub("interactions");
   fields.finish();
   options.validate();
 }
@@ -131,6 +132,7 @@ WorldOptions world_options(const Json& recipe) {
   WorldOptions options;
   Fields fields(recipe, "world");
   read_options(fields, options);
+  options.interactions = read_interactions(recipe);
   apply_variant(options);
   return options;
 }
@@ -158,13 +160,16 @@ Json to_json(const WorldOptions& options) {
             {"regions", options.regions},  {"start", options.start}, {"seed", options.seed},
             {"log_seed", options.log_seed}};
   json.update(constants_json(options));
+  json["interactions"] = to_json(options.interactions);
   return json;
 }
 
 WorldOptions world_options_from_json(const Json& json) {
   WorldOptions options;
-  Fields fields(Json{{"world", json}}, "world");
+  const Json recipe{{"world", json}};
+  Fields fields(recipe, "world");
   read_options(fields, options);
+  options.interactions = read_interactions(recipe);
   return options;
 }
 

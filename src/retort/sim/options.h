@@ -7,6 +7,7 @@
 #include <string>
 
 #include "retort/common/json.h"
+#include "retort/sim/interactions.h"
 
 namespace retort {
 
@@ -68,6 +69,7 @@ struct WorldOptions {
   std::string variant = "feed";
   bool drift = true;  // false: stationary, no births
   WorldConstants constants;
+  InteractionConstants interactions;
 
   /// Throws ConfigError naming key, value and range.
   void validate() const;
@@ -76,8 +78,8 @@ struct WorldOptions {
 /// Reads [world] of a recipe, applies the variant to the constants and validates.
 WorldOptions world_options(const Json& recipe);
 
-/// Everything that decides the laws: constants, variant, drift, dimensions and slots; not how many
-/// users, items and days there are, nor seeds and dates.
+/// Everything that decides the laws of clicking and reading: constants, variant, drift, dimensions
+/// and slots; not how many users, items and days there are, nor seeds and dates.
 Json constants_json(const WorldOptions& options);
 /// SHA-256 of constants_json.
 std::string constants_hash(const WorldOptions& options);

@@ -55,7 +55,8 @@ void write_day(DuckDb& db, const fs::path& csv, const fs::path& parquet) {
   to_parquet(db, csv, parquet,
              "'request_id': 'VARCHAR', 'user_id': 'VARCHAR', 'item_id': 'VARCHAR', 'time': "
              "'BIGINT', 'position': 'INTEGER', 'clicked': 'BOOLEAN', 'seconds': 'FLOAT', "
-             "'propensity': 'FLOAT'",
+             "'propensity': 'FLOAT', 'shared': 'BOOLEAN', 'followed': 'BOOLEAN', 'dismissed': "
+             "'BOOLEAN'",
              "* REPLACE (make_timestamp(\"time\") AS \"time\")");
 }
 
@@ -162,6 +163,7 @@ Json summary_of(const World& world, const LogTally& tally) {
               {"version", 1},
               {"options", to_json(world.options)},
               {"constants_sha256", constants_hash(world.options)},
+              {"interactions_sha256", interactions_hash(world.options.interactions)},
               {"calibration",
                {{"click_bias", world.click_bias},
                 {"read_bias", world.read_bias},
@@ -173,7 +175,10 @@ Json summary_of(const World& world, const LogTally& tally) {
                 {"days", world.days()},
                 {"requests", tally.requests},
                 {"impressions", tally.impressions},
-                {"clicks", tally.seconds.size()}}},
+                {"clicks", tally.seconds.size()},
+                {"shares", tally.shares},
+                {"follows", tally.follows},
+                {"dismissals", tally.dismissals}}},
               {"measured", measures(world.options, tally)}};
 }
 

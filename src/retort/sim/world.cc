@@ -12,6 +12,7 @@
 #include "retort/common/thread_pool.h"
 #include "retort/sim/calibrate.h"
 #include "retort/sim/directions.h"
+#include "retort/sim/law.h"
 
 namespace retort {
 namespace {
@@ -20,6 +21,11 @@ constexpr int64_t kDay = 86'400'000'000;
 
 int32_t bucket(double x, double low, double step, int32_t count) {
   return std::clamp(static_cast<int32_t>(std::floor((x - low) / step)), 0, count - 1);
+}
+
+/// q_author: N(0, 1).
+double author_quality(uint64_t seed, uint64_t author) {
+  return Rng(seed, "author").normal(2 * author);
 }
 
 /// The latents of one seed, drawn piece by piece.
@@ -90,9 +96,9 @@ class Builder {
       const Rng own = item.fork(i);
       const auto category = own.below(static_cast<uint64_t>(options_.categories), 0);
       const auto author = own.below(authors, 1);
-      const double q =
-          plain ? 0
-                : c_.quality_author * author_rng.normal(2 * author) + quality_rest * own.normal(2);
+      const double q = plain ? 0
+                             : c_.quality_author * author_quality(options_.seed, author) +
+                                   quality_rest * own.normal(2);
       const double t = plain
                            ? 0
                            : c_.title_quality * q +
@@ -285,6 +291,48 @@ double World::seconds(int32_t user, int32_t item, int32_t day, int32_t slot) con
   const double log_seconds =
       read_mean(user, item, day) + read_noise * read_draw(user, item, day, slot);
   return std::min(std::exp(log_seconds), options.constants.cap_seconds);
+}
+
+namespace {
+
+double affinity(const World& world, int32_t user, int32_t item, int32_t day) {
+  return dot(world.read_taste_of(user, day), world.phi.data() + int64_t{item} * world.dim(),
+             world.dim());
+}
+
+}  // namespace
+
+double World::share_logit(int32_t user, int32_t item, int32_t day, double seconds) const {
+  const InteractionConstants& c = options.interactions;
+  const double taste = Rng(options.seed, "share taste").normal(static_cast<uint64_t>(user));
+  return c.share_bias + c.share_seconds * std::log(seconds / 50) +
+         c.share_affinity * affinity(*this, user, item, day) + c.share_taste * taste;
+}
+
+double World::follow_logit(int32_t item) const {
+  const InteractionConstants& c = options.interactions;
+  const auto of_item = static_cast<uint64_t>(author[static_cast<size_t>(item)]);
+  const double quality = options.variant == "near_null" ? 0 : author_quality(options.seed, of_item);
+  return c.follow_bias + c.follow_author * quality;
+}
+
+double World::dismiss_logit(int32_t user, int32_t item, int32_t day) const {
+  const InteractionConstants& c = options.interactions;
+  return c.dismiss_bias + c.dismiss_affinity * affinity(*this, user, item, day) +
+         c.dismiss_title * title[static_cast<size_t>(item)];
+}
+
+Interactions World::interactions(int32_t user, int32_t item, int32_t day, int32_t slot,
+                                 double seconds) const {
+  const auto happens = [&](std::string_view stream, double logit) {
+    return event_rng(*this, stream, user, day).uniform(event_position(item, slot)) < sigmoid(logit);
+  };
+  Interactions done;
+  done.dismissed = happens("dismiss", dismiss_logit(user, item, day));
+  if (std::isnan(seconds)) return done;
+  done.shared = happens("share", share_logit(user, item, day, seconds));
+  done.followed = done.shared && happens("follow", follow_logit(item));
+  return done;
 }
 
 std::string World::user_key(int64_t user) const { return fmt::format("u{:06}", user); }

@@ -12,6 +12,11 @@
 
 namespace retort {
 
+/// What a user did with an article that was shown.
+struct Interactions {
+  bool shared = false, followed = false, dismissed = false;
+};
+
 /// U users, I items, D days, d dimensions. Items are numbered by their day of birth, so those
 /// alive on a day are the first alive[day]. All methods are const and thread-safe.
 struct World {
@@ -52,6 +57,12 @@ struct World {
   /// Mean of ln T given a click (m), and m without m0.
   double read_mean(int32_t user, int32_t item, int32_t day) const;
   double read_mean_centred(int32_t user, int32_t item, int32_t day) const;
+  /// Logits of a share of what was read for so many seconds, of following the author of what was
+  /// shared, and of dismissing what was shown (interactions.h). Their own latents are functions of
+  /// the seed.
+  double share_logit(int32_t user, int32_t item, int32_t day, double seconds) const;
+  double follow_logit(int32_t item) const;
+  double dismiss_logit(int32_t user, int32_t item, int32_t day) const;
 
   /// The draws of what happens, keyed by (stream, user, item, day, slot): whatever policy shows
   /// the pair there, the answer is the same. Uniform in [0, 1), and standard normal.
@@ -59,6 +70,9 @@ struct World {
   double read_draw(int32_t user, int32_t item, int32_t day, int32_t slot) const;
   /// min(T, c) in seconds of that draw.
   double seconds(int32_t user, int32_t item, int32_t day, int32_t slot) const;
+  /// What follows an impression: `seconds` of it if it was clicked, else NaN.
+  Interactions interactions(int32_t user, int32_t item, int32_t day, int32_t slot,
+                            double seconds) const;
 
   std::string user_key(int64_t user) const;  // "u000123"
   std::string item_key(int64_t item) const;  // "i00042"

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "retort/study/evaluate.h"
+#include "retort/study/task_report.h"
 #include "retort/trainer/trained_model.h"
 
 namespace retort {
@@ -9,8 +10,10 @@ JudgedRow judge_student(Judge& judge, const std::string& name, const TrainedMode
   const ModelSpec& spec = model.spec();
   JudgedRow row = judge.towers(name, model.student(), spec.beta, is_logit_student(model.recipe()));
   if (model.teacher() != nullptr)
-    judge.against_ranker(row, model.student(), *model.teacher(),
-                         spec.user.mixture ? spec.fusion : -1);
+    judge.against_ranker(
+        row, model.student(), *model.teacher(),
+        spec.user.mixture && spec.user.mixture->tasks.size() == 2 ? spec.fusion : -1);
+  judge_tasks(row, judge.dataset(), model, judge.options());
   return row;
 }
 

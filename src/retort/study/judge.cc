@@ -307,6 +307,7 @@ Judge::Judge(const Dataset& dataset, EvaluateOptions options)
 Judge::~Judge() = default;
 
 const EvaluateOptions& Judge::options() const { return state_->options; }
+const Dataset& Judge::dataset() const { return state_->dataset; }
 
 JudgedRow Judge::towers(const std::string& name, const Towers& towers, double beta, bool is_logit) {
   JudgedRow row{name, RowRole::kModel, {}};
@@ -402,9 +403,9 @@ Json Judge::about() const {
   about["negatives"] = to_json(state.dataset.protocol());
   about["alive"] = state.catalogue.alive_window > 0 ? format_duration(state.catalogue.alive_window)
                                                     : std::string("all items");
-  about["exclude_seen"] = state.catalogue.exclude_seen;
   about["alive_by"] = state.dataset.protocol().alive_by;
   about["lists"] = state.dataset.protocol().lists;
+  about["exclude_seen"] = state.catalogue.exclude_seen;
   about["ties"] = state.options.ties == Ties::kMid    ? "mid-rank"
                   : state.options.ties == Ties::kBest ? "best rank"
                                                       : "worst rank";

@@ -89,6 +89,7 @@ class Judge {
   std::vector<JudgedRow> baselines();
 
   const EvaluateOptions& options() const;
+  const Dataset& dataset() const;
   /// What was judged: dataset, split, counts, protocol, stated options.
   Json about() const;
 

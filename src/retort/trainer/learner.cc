@@ -1,9 +1,12 @@
 #include "retort/trainer/learner.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "retort/common/error.h"
+#include "retort/common/text.h"
 #include "retort/common/trace.h"
+#include "retort/model/task_logits.h"
 #include "retort/nn/mixed_precision.h"
 #include "retort/trainer/nonfinite.h"
 
@@ -18,6 +21,20 @@ constexpr double kStreamingRate = 0.05;  // of new intervals; Yi et al. try 0.01
 constexpr const char* kRemedy =
     "the last good checkpoint is kept. Check that feature's data, lower optimizer.learning_rate or "
     "set optimizer.clip_norm";
+
+/// The logits that a term's `target` names: one, or of kl_bernoulli and chi2_literal tasks of the
+/// teacher.
+std::vector<std::string> targets_of(const TermOptions& term) {
+  const Json target = term.options.value("target", Json());
+  const bool of_teacher = term.loss == "kl_bernoulli" || term.loss == "chi2_literal";
+  if (term.loss == "soft_bce" && target.is_string()) return {target.get<std::string>()};
+  if (!of_teacher) return {};
+  if (target.is_null()) return {"teacher_read"};
+  if (target.is_string()) return {"teacher_" + target.get<std::string>()};
+  std::vector<std::string> names;
+  for (const auto& [name, weight] : target.items()) names.push_back("teacher_" + name);
+  return names;
+}
 
 }  // namespace
 
@@ -39,12 +56,19 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
       device_(device),
       widths_(dense_widths(schema)),
       reward_(recipe.reward),
+      forest_(recipe.tasks),
+      labels_(dataset == nullptr ? std::vector<std::string>() : dataset->labels()),
       draws_(seed, "negatives.step"),
       bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())) {
   for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
   const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
   student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
-  if (student_->spec().user.mixture) student_->set_fusion(recipe.fusion.value);
+  if (const auto& mixture = student_->spec().user.mixture) {
+    if (mixture->tasks.size() == 2 && recipe.fusion.shares.empty())
+      student_->set_fusion(recipe.fusion.value);
+    else if (!recipe.fusion.shares.empty())
+      student_->set_shares(recipe.fusion.shares);
+  }
   student_->to(device_);
   student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);
   if (recipe.needs().catalogue && dataset != nullptr)
@@ -57,7 +81,10 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
     if (mentor_->teacher == nullptr)
       fail<ConfigError>("recipe key 'distill.run': the run {} has no ranking model", recipe.mentor);
   }
-  if (!recipe.has_teacher()) return;
+  if (!recipe.has_teacher()) {
+    check_names();
+    return;
+  }
   teacher_ = make_ranking_model(schema, recipe.teacher, Rng(seed, "init.teacher"), student_.get());
   if (recipe.frozen && teacher_->shares_student())
     fail<ConfigError>(
@@ -65,6 +92,7 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
         "= \"none\"");
   teacher_->to(device_);
   teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
+  check_names();
 }
 
 bool Learner::active(const TermOptions& term) const {
@@ -77,18 +105,16 @@ void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int6
   CatalogueInputs& catalogue = logits.catalogue;
   const std::vector<torch::Tensor> tasks = student_->encode_user_tasks(tensors.users);
   const torch::Tensor items = student_->encode_items(tensors.items);
-  const auto score = [&](const torch::Tensor& vectors, torch::Tensor& users) {
-    users = expand_rows(vectors, tensors.user_of_row);
-    return (users * items).sum(1);
-  };
-  if (tasks.size() == 1) {
-    logits.student = score(tasks[0], catalogue.users);
-  } else {
-    logits.student_click = score(tasks[0], catalogue.users_click);
-    logits.student_dwm = score(tasks[1], catalogue.users_dwm);
-    const double w = student_->spec().fusion;
-    logits.student = w * logits.student_click + (1 - w) * logits.student_dwm;
+  const auto& mixture = student_->spec().user.mixture;
+  std::vector<torch::Tensor> scores;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const std::string name = mixture ? "student_" + mixture->tasks[i] : "student";
+    const torch::Tensor users = expand_rows(tasks[i], tensors.user_of_row);
+    scores.push_back((users * items).sum(1));
+    logits.logits[name] = scores.back();
+    catalogue.users[name] = users;
   }
+  if (mixture) logits.logits["student"] = mix(scores, task_shares(student_->spec()));
   if (catalogue_ != nullptr) fill_catalogue(batch, tensors, items, step, catalogue);
 }
 
@@ -126,28 +152,20 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t s
     return to_tensors(batch, widths_, device_);
   }();
   Outputs outputs;
-  outputs.logits.click = tensors.click;
-  outputs.logits.read = tensors.read;
-  outputs.logits.seconds = tensors.seconds;
-  outputs.logits.known = tensors.known;
-  outputs.logits.reward = tensors.seconds.clamp_max(reward_.clip) / reward_.mean;
-  outputs.logits.logged_click = tensors.logged_click;
-  outputs.logits.logged_dwm = tensors.logged_dwm;
+  fill_labels(tensors, outputs.logits);
+  auto& named = outputs.logits.logits;
+  if (tensors.logged_click.defined()) named["logged_click"] = tensors.logged_click;
+  if (tensors.logged_dwm.defined()) named["logged_dwm"] = tensors.logged_dwm;
   if (teacher_ != nullptr) {
     const TraceScope trace("teacher: rest of forward");
     torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
-    const TaskLogits logits = teacher_->score(tensors);
-    outputs.logits.teacher_click = logits.click;
-    outputs.logits.teacher_read_given_click = logits.read_given_click;
-    outputs.logits.teacher_read = logits.read;
-    outputs.logits.teacher_dwm = logits.dwm;
+    for (const auto& [name, logit] : teacher_->score(tensors)) named["teacher_" + name] = logit;
   }
   if (mentor_) {
     const TraceScope trace("mentor");
     const torch::NoGradGuard frozen;
-    const TaskLogits logits = mentor_->teacher->score(tensors);
-    outputs.logits.mentor_click = logits.click;
-    outputs.logits.mentor_dwm = logits.dwm;
+    for (const auto& [name, logit] : mentor_->teacher->score(tensors))
+      named["mentor_" + name] = logit;
   }
   if (all_models || phase_ != Phase::kTeacher) score_student(batch, tensors, step, outputs.logits);
   const TraceScope trace("losses");
@@ -159,6 +177,47 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t s
     outputs.total = outputs.total.defined() ? outputs.total + weighted : weighted;
   }
   return outputs;
+}
+
+void Learner::fill_labels(const TensorBatch& tensors, LossInputs& inputs) const {
+  auto& labels = inputs.labels;
+  labels = {{"click", tensors.click},
+            {"read", tensors.read},
+            {"seconds", tensors.seconds},
+            {"known", tensors.known},
+            {"reward", tensors.seconds.clamp_max(reward_.clip) / reward_.mean}};
+  for (size_t i = 0; i < labels_.size(); ++i) labels[labels_[i]] = tensors.labels.at(i);
+  if (!forest_.declared) return;
+  const std::vector<torch::Tensor> of_tasks = task_labels(forest_, labels);
+  for (size_t i = 0; i < of_tasks.size(); ++i) labels[forest_.tasks[i].name] = of_tasks[i];
+}
+
+/// Every logit and label that a term names is there, before a first step is made.
+void Learner::check_names() const {
+  std::vector<std::string> logits{"student"}, labels{"click", "read"};
+  if (const auto& mixture = student_->spec().user.mixture)
+    for (const std::string& task : mixture->tasks) logits.push_back("student_" + task);
+  if (teacher_ != nullptr)
+    for (const std::string& output : teacher_->outputs()) logits.push_back("teacher_" + output);
+  if (mentor_)
+    for (const std::string& output : mentor_->teacher->outputs())
+      logits.push_back("mentor_" + output);
+  for (const char* logged : {"logged_click", "logged_dwm"}) logits.emplace_back(logged);
+  labels.insert(labels.end(), labels_.begin(), labels_.end());
+  for (const std::string& task : forest_.names()) labels.push_back(task);
+  const auto check = [](const TermOptions& term, const char* key, const std::string& name,
+                        const std::vector<std::string>& known) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    const std::string near = nearest_name(name, known);
+    fail<ConfigError>("recipe key 'terms': term '{}': {} = '{}' is not there{}; there are {}",
+                      term.name, key, name, near.empty() ? "" : ", did you mean '" + near + "'?",
+                      fmt::join(known, ", "));
+  };
+  for (const TermOptions& term : terms_) {
+    check(term, "on", term.on, logits);
+    if (term.options.contains("label")) check(term, "label", term.options["label"], labels);
+    for (const std::string& target : targets_of(term)) check(term, "target", target, logits);
+  }
 }
 
 LossValues Learner::values_of(const Outputs& outputs) const {
@@ -194,9 +253,19 @@ void Learner::update_weights() {
 Learner::Scores Learner::score(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const Outputs outputs = forward(batch, true, 0);
-  const LossInputs& logits = outputs.logits;
-  return {values_of(outputs), logits.student, logits.teacher_click,
-          logits.teacher_read.defined() ? logits.teacher_read : logits.teacher_click};
+  const auto named = [&](const std::string& name) {
+    const auto at = outputs.logits.logits.find(name);
+    return at == outputs.logits.logits.end() ? torch::Tensor() : at->second;
+  };
+  Scores scores{
+      values_of(outputs), named("student"), named("teacher_click"), named("teacher_read"), {}, {}};
+  if (!scores.teacher_read.defined()) scores.teacher_read = scores.teacher_click;
+  if (!forest_.declared || teacher_ == nullptr) return scores;
+  for (const Task& task : forest_.tasks) {
+    scores.task_logits.push_back(named("teacher_" + task.name));
+    scores.task_labels.push_back(outputs.logits.labels.at(task.name));
+  }
+  return scores;
 }
 
 double Learner::learning_rate() const {

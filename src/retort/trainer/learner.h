@@ -59,12 +59,15 @@ class Learner {
     LossValues losses;
     torch::Tensor student, teacher_click;  // [R]
     torch::Tensor teacher_read;            // [R]; of a teacher without reads its click
+    /// Of a declared forest: logits of p(task | shown), and labels in the entire space. [tasks]
+    std::vector<torch::Tensor> task_logits, task_labels;
   };
   Scores score(const Batch& batch);
 
   CandidateModel& student() { return *student_; }
   std::shared_ptr<CandidateModel> shared_student() const { return student_; }
   RankingModel* teacher() { return teacher_.get(); }
+  const TaskForest& forest() const { return forest_; }
   torch::Device device() const { return device_; }
   double learning_rate() const;
 
@@ -92,6 +95,8 @@ class Learner {
   /// `items` [R, D] are the batch's.
   void fill_catalogue(const Batch& batch, const TensorBatch& tensors, const torch::Tensor& items,
                       int64_t step, CatalogueInputs& catalogue);
+  void fill_labels(const TensorBatch& tensors, LossInputs& inputs) const;
+  void check_names() const;
   bool active(const TermOptions& term) const;
   LossValues values_of(const Outputs& outputs) const;
   LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
@@ -105,6 +110,8 @@ class Learner {
   torch::Device device_;
   DenseWidths widths_;
   RewardOptions reward_;
+  TaskForest forest_;
+  std::vector<std::string> labels_;           // of the dataset
   Rng draws_;                                 // of negatives that losses ask for
   std::optional<RunModels> mentor_;           // frozen
   std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items

@@ -28,7 +28,7 @@ RunModels load_run_models(const fs::path& run, const Dataset& dataset, torch::De
   load_weights(*models.student, take_prefix(checkpoint.tensors, kStudentPrefix));
   models.student->to(device);
   models.student->eval();
-  const Json table = models.recipe.value("teacher", Json());
+  const Json table = teacher_table(models.recipe);
   models.teacher = make_ranking_model(dataset.schema(), table, Rng(), models.student.get());
   if (models.teacher == nullptr) return models;
   if (!models.teacher->shares_student() && fs::exists(paths.teacher_best))

@@ -73,14 +73,17 @@ TorchPairScorer::TorchPairScorer(std::shared_ptr<RankingModel> model, const Sche
 void TorchPairScorer::score(const Batch& batch, std::string_view task, std::span<float> out) const {
   const torch::NoGradGuard no_grad;
   const TaskLogits logits = model_->score(to_tensors(batch, widths_, device_));
-  const torch::Tensor* chosen = task == "click" ? &logits.click
-                                : task == "dwm" ? &logits.dwm
-                                : task == "read"
-                                    ? (logits.read.defined() ? &logits.read : &logits.click)
-                                : task == "read_given_click" ? &logits.read_given_click
-                                                             : nullptr;
-  check(chosen != nullptr, "score: no task '{}'; there are click, read, read_given_click", task);
-  copy_floats(chosen->defined() ? *chosen : logits.read, out);
+  auto chosen = logits.find(std::string(task));
+  // A model without a task is asked for the nearest that it has: reads, else clicks, else its
+  // first.
+  const bool usual =
+      task == "click" || task == "read" || task == "dwm" || task == "read_given_click";
+  for (const char* other : {"read", "click"})
+    if (usual && chosen == logits.end()) chosen = logits.find(other);
+  if (usual && chosen == logits.end()) chosen = logits.begin();
+  check(chosen != logits.end(), "score: no task '{}'; there are {}", task,
+        fmt::join(model_->outputs(), ", "));
+  copy_floats(chosen->second, out);
 }
 
 }  // namespace retort

@@ -27,7 +27,8 @@ class TorchTowers : public Towers {
 class TorchPairScorer : public PairScorer {
  public:
   TorchPairScorer(std::shared_ptr<RankingModel> model, const Schema& schema, torch::Device device);
-  /// Throws ArgumentError on an unknown task.
+  /// Throws ArgumentError on an unknown task; click, read, read_given_click and dwm every model
+  /// answers, if need be by the nearest that it has.
   void score(const Batch& batch, std::string_view task, std::span<float> out) const override;
 
  private:

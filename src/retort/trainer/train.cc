@@ -248,10 +248,11 @@ void Training::keep_best(const std::optional<Judgement>& judgement) {
 }
 
 // The teacher's best epoch: in its own phase that of the deciding metric, in joint training that
-// of its own auc_read, which may be another than the student's.
+// of its own teacher_metric, which may be another than the student's.
 void Training::keep_teacher_best(const Judgement& judgement, bool improved) {
-  if (!judgement.teacher || state_.phase == Phase::kStudent) return;
-  const double value = judgement.teacher->auc_read;
+  const std::optional<double> own = teacher_metric(judgement, recipe_.loop.metric);
+  if (!own || state_.phase == Phase::kStudent) return;
+  const double value = *own;
   if (state_.phase == Phase::kJoint)
     improved = !state_.teacher_best || value > *state_.teacher_best;
   if (!improved) return;
@@ -316,6 +317,7 @@ void Training::log_epoch(const std::optional<Judgement>& judgement, double valid
   Json valid = line("epoch", "valid", judgement->losses);
   if (judgement->student) valid["student"] = to_json(*judgement->student);
   if (judgement->teacher) valid["teacher"] = to_json(*judgement->teacher);
+  for (const auto& [task, value] : judgement->task_auc) valid["tasks"][task] = value;
   if (judgement->recall) valid["student"][recipe_.loop.metric] = *judgement->recall;
   const double value = deciding_metric(*judgement, recipe_.loop.metric, state_.phase);
   valid["metric"] = value;
@@ -368,24 +370,26 @@ void Training::choose_for_serving(Json& info) {
   if (!fusion && !beta) return;
   learner_.load_student(load_checkpoint(paths_.best).tensors);
   const int64_t limit = recipe_.loop.validation_limit;
-  const auto record = [&](const char* name, double value, const auto& options,
-                          const std::vector<double>& values) {
-    info[name] = {{"value", value}, {"metric", options.metric}};
-    for (size_t i = 0; i < values.size(); ++i)
-      info[name]["grid"].push_back({options.grid[i], values[i]});
+  const auto record = [&](const char* name, const Json& value, const std::string& metric,
+                          const auto& tried, const std::vector<double>& values) {
+    info[name] = {{"value", value}, {"metric", metric}};
+    for (size_t i = 0; i < values.size(); ++i) info[name]["grid"].push_back({tried[i], values[i]});
   };
   if (fusion) {
     const FusionChoice choice =
         choose_fusion(dataset_, learner_.shared_student(), device_, recipe_.fusion, limit);
-    learner_.student().set_fusion(choice.fusion);
-    record("fusion", choice.fusion, recipe_.fusion, choice.values);
+    learner_.student().set_shares(choice.shares);
+    if (choice.shares.size() == 1)
+      record("fusion", choice.shares[0], recipe_.fusion.metric, recipe_.fusion.grid, choice.values);
+    else
+      record("fusion", choice.shares, recipe_.fusion.metric, choice.tried, choice.values);
   }
   ModelSpec spec = learner_.student().spec();
   if (beta) {
     const TorchTowers towers(learner_.shared_student(), dataset_.schema(), device_);
     const BetaChoice choice = choose_beta(dataset_, towers, recipe_.beta, limit);
     spec.beta = choice.beta;
-    record("beta", choice.beta, recipe_.beta, choice.values);
+    record("beta", choice.beta, recipe_.beta.metric, recipe_.beta.grid, choice.values);
   }
   write_json(paths_.model, to_json(spec));
 }

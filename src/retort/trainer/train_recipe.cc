@@ -64,18 +64,35 @@ TermOptions read_term(const Json& table, const std::string& where) {
   one["term"]["on"] = table.value("on", Json("student"));
   Fields fields(one, "term");
   fields.read("weight", term.weight);
-  fields.read_choice("on", term.on, logit_names());
+  read_logit(fields, "on", term.on);
   if (!(term.weight >= 0) || !std::isfinite(term.weight))
     fail<ConfigError>("recipe key '{}.weight': 0 or more is expected, not {}", where, term.weight);
   term.name = term.loss + '_' + term.on;
   return term;
 }
 
-/// [[terms]], named by loss and logit, or [terms.NAME], which other recipes and --set can change
-/// and switch off (enabled = false).
-std::vector<TermOptions> read_terms(const Json& recipe) {
-  const Json tables = recipe.value("terms", Json());
+/// A term of its own for every task of a forest that has a weight: its probability in the entire
+/// space against its label there. Source: ESMM, Ma et al., SIGIR 2018, eq. 3.
+std::vector<TermOptions> terms_of(const TaskForest& forest) {
   std::vector<TermOptions> terms;
+  for (const Task& task : forest.tasks) {
+    if (task.weight == 0) continue;
+    TermOptions term;
+    term.loss = "bce";
+    term.on = "teacher_" + task.name;
+    term.name = term.loss + '_' + term.on;
+    term.weight = task.weight;
+    term.options = {{"loss", term.loss}, {"on", term.on}, {"label", task.name}};
+    terms.push_back(term);
+  }
+  return terms;
+}
+
+/// Those of the forest, then [[terms]], named by loss and logit, or [terms.NAME], which other
+/// recipes and --set can change and switch off (enabled = false).
+std::vector<TermOptions> read_terms(const Json& recipe, const TaskForest& forest) {
+  const Json tables = recipe.value("terms", Json());
+  std::vector<TermOptions> terms = terms_of(forest);
   if (tables.is_object()) {
     for (const auto& [name, table] : tables.items()) {
       Json one;
@@ -87,8 +104,9 @@ std::vector<TermOptions> read_terms(const Json& recipe) {
       terms.back().name = name;
     }
   } else if (tables.is_array()) {
+    size_t number = 0;
     for (const Json& table : tables) {
-      TermOptions term = read_term(table, fmt::format("terms[{}]", terms.size()));
+      TermOptions term = read_term(table, fmt::format("terms[{}]", number++));
       for (const TermOptions& other : terms)
         if (other.name == term.name) term.name += fmt::format("_{}", terms.size() + 1);
       terms.push_back(std::move(term));
@@ -140,8 +158,6 @@ LoopOptions read_loop(const Json& recipe) {
   check_positive("train.validation_limit", loop.validation_limit, 0);
   check_positive("train.log_every", loop.log_every, 1);
   check_positive("train.rank_timeout", loop.rank_timeout, 1);
-  check_metric("train.metric", loop.metric, {"auc_read", "auc_click", "loss"},
-               {"recall", "recall_click", "wrecall"});
   return loop;
 }
 
@@ -165,6 +181,8 @@ FusionOptions read_fusion(const Json& recipe) {
   Fields fields(recipe, "fusion");
   fields.read_choice("choose", choose, {"none", "validation"});
   fields.read("value", fusion.value);
+  fields.read("shares", fusion.shares);
+  fields.read("steps", fusion.steps);
   fields.read("grid", fusion.grid);
   fields.read("metric", fusion.metric);
   fields.finish();
@@ -174,6 +192,7 @@ FusionOptions read_fusion(const Json& recipe) {
   for (const double w : fusion.grid)
     if (!(w >= 0 && w <= 1))
       fail<ConfigError>("recipe key 'fusion.grid': {} is not between 0 and 1", w);
+  check_positive("fusion.steps", fusion.steps, 1);
   if (!(fusion.value >= 0 && fusion.value <= 1))
     fail<ConfigError>("recipe key 'fusion.value': {} is not between 0 and 1", fusion.value);
   check_metric("fusion.metric", fusion.metric, {"mrr"},
@@ -215,6 +234,42 @@ bool trains_in_bf16(Precision precision, bool on_cpu) {
 }
 
 namespace {
+
+/// Every task has a label that the rows know.
+void check_tasks(const TrainRecipe& recipe, const Dataset& dataset) {
+  const TaskForest& forest = recipe.tasks;
+  if (!forest.declared) return;
+  if (!recipe.has_teacher())
+    fail<ConfigError>(
+        "recipe key 'tasks': they are what the teacher predicts; set teacher.kind = \"mmoe\"");
+  std::vector<std::string> known{"click", "read"};
+  known.insert(known.end(), dataset.labels().begin(), dataset.labels().end());
+  for (size_t i = 0; i < forest.tasks.size(); ++i) {
+    const Task& task = forest.tasks[i];
+    const std::string key = "recipe key 'tasks." + task.name + ".label'";
+    if (std::find(known.begin(), known.end(), task.label) == known.end())
+      fail<ConfigError>(
+          "{}: the dataset has no label '{}'; it has {}. Declare others in the data recipe, "
+          "[[events]] labels = {{ {} = \"COLUMN\" }}, and ingest again",
+          key, task.label, fmt::join(known, ", "), task.label);
+    const std::string& root = forest.root_of(static_cast<int>(i)).label;
+    if (recipe.loop.rows == "clicks" && root != "click" && root != "read")
+      fail<ConfigError>(
+          "{}: '{}' of an article that was not shown is not known, and the sampled negatives of "
+          "train.rows = \"clicks\" were not; write train.rows = \"impressions\", or a parent that "
+          "follows from a click",
+          key, task.label);
+  }
+}
+
+/// train.metric: what validation gives, of the forest's tasks too.
+void check_deciding_metric(const TrainRecipe& recipe) {
+  std::vector<std::string> names{"auc_read", "auc_click", "loss"};
+  if (recipe.tasks.declared) names.push_back("task_auc");
+  for (const std::string& task : recipe.tasks.names())
+    if (recipe.tasks.declared) names.push_back("task_auc_" + task);
+  check_metric("train.metric", recipe.loop.metric, names, {"recall", "recall_click", "wrecall"});
+}
 
 // Terms and models must fit each other, so that nothing is declared and never trained.
 void check_models(const TrainRecipe& recipe) {
@@ -261,11 +316,11 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   fields.read("name", result.name);
   if (result.name.empty()) fail<ConfigError>("recipe key 'name': a name is needed");
   result.student = fields.sub("student");
-  result.teacher = fields.sub("teacher");
+  result.teacher = teacher_table(recipe);
   if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
     result.teacher = nullptr;
-  for (const char* table : {"terms", "optimizer", "train", "negatives", "beta", "distill", "target",
-                            "fusion", "reward"})
+  for (const char* table : {"teacher", "tasks", "terms", "optimizer", "train", "negatives", "beta",
+                            "distill", "target", "fusion", "reward"})
     fields.sub(table);
   fields.finish();
 
@@ -280,7 +335,10 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   result.loop = read_loop(recipe);
   result.beta = read_beta(recipe);
   result.fusion = read_fusion(recipe);
-  result.terms = read_terms(recipe);
+  result.tasks = TaskForest::read(recipe.value("tasks", Json()));
+  check_tasks(result, dataset);
+  check_deciding_metric(result);
+  result.terms = read_terms(recipe, result.tasks);
   result.reward = read_reward(recipe, dataset, result.needs().reward);
   apply_target(recipe, dataset, result.terms);
   check_models(result);

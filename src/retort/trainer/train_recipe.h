@@ -10,10 +10,11 @@
 #include "retort/dataset/loader.h"
 #include "retort/kernel/precision.h"
 #include "retort/loss/losses.h"
+#include "retort/model/task_forest.h"
 
 namespace retort {
 
-/// One of the summed losses. `on` names the logit that learns (logit_names of loss/inputs.h);
+/// One of the summed losses. `on` names the logit that learns (read_logit of loss/inputs.h);
 /// `options` is the term's table as losses read it.
 struct TermOptions {
   std::string name;  // "bce_teacher_read", for messages and metrics; unique in a recipe
@@ -31,7 +32,7 @@ struct LoopOptions {
   int64_t epochs = 20;                     // at most; of each phase
   int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
   std::string rows = "clicks";             // clicks, with negatives | impressions
-  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | loss | ..
+  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | task_auc | loss ..
   int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
   int64_t validation_limit = 0;            // positives judged; 0 = all
   int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
@@ -52,11 +53,13 @@ struct RewardOptions {
   double mean = 60;                                       // seconds of clipped training clicks
 };
 
-/// [fusion]: w of RRA eq. 8.
+/// [fusion]: how the vectors of a student of several tasks are mixed (RRA eq. 8).
 struct FusionOptions {
-  double value = 0.5;  // where it is not chosen
+  double value = 0.5;          // w of two tasks, where it is not chosen
+  std::vector<double> shares;  // of three tasks or more, likewise; empty: equal ones
   bool on_validation = false;
   std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+  int32_t steps = 4;  // three tasks or more: the shares tried are all multiples of 1 / steps
   std::string metric = "wrecall@100";  // recall@K | recall_click@K | wrecall@K | ndcg@K | mrr
 };
 
@@ -69,7 +72,8 @@ struct BetaOptions {
 
 struct TrainRecipe {
   std::string name;
-  Json student, teacher;  // teacher: null if there is none
+  Json student, teacher;  // teacher: teacher_table(), null if there is none
+  TaskForest tasks;       // of a teacher of kind "mmoe"
   std::vector<TermOptions> terms;
   Json optimizer;
   LoopOptions loop;

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "retort/dataset/loader.h"
 #include "retort/metric/auc.h"
@@ -16,6 +19,7 @@ struct Judgement {
   LossValues losses;                // means over the rows
   std::optional<AucSplit> student;  // absent in the phase that trains the teacher alone
   std::optional<AucSplit> teacher;  // auc_read by the logit of pCTCVR, auc_click by that of pCTR
+  std::map<std::string, double> task_auc;  // of the tasks of a declared forest
   std::optional<double>
       recall;  // of reads, where the metric is recall@K, recall_click@K or wrecall@K
 };
@@ -32,14 +36,21 @@ double deciding_metric(const Judgement& judgement, const std::string& metric, Ph
 /// True if `value` is better than `best`: lower for "loss", higher otherwise.
 bool is_better(const std::string& metric, double value, double best);
 
+/// What decides between the teacher's own epochs: auc_read, or where a forest has no reads the mean
+/// of its tasks' areas; the recipe's metric where that is one of tasks. Absent without a teacher.
+std::optional<double> teacher_metric(const Judgement& judgement, const std::string& metric);
+
 /// {"auc_read": .., "auc_click": .., ..}
 Json to_json(const AucSplit& split);
 
 /// The w of the grid (RRA eq. 8) with the best value of `options.metric` on the validation split;
-/// of equals the one nearest to 1/2, then the smaller. Leaves the model's own w as it was.
+/// of equals the one nearest to 1/2, then the smaller. Of three tasks or more the best shares of
+/// all multiples of 1 / steps that sum to 1; of equals the first. Leaves the model's own as they
+/// were.
 struct FusionChoice {
-  double fusion = 0;
-  std::vector<double> values;  // [grid]
+  std::vector<double> shares;              // of two tasks w alone
+  std::vector<std::vector<double>> tried;  // [grid]
+  std::vector<double> values;              // [grid]
 };
 FusionChoice choose_fusion(const Dataset& dataset, std::shared_ptr<CandidateModel> student,
                            torch::Device device, const FusionOptions& options, int64_t limit);

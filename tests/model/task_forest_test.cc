@@ -1,0 +1,212 @@
+#include "retort/model/task_forest.h"
+
+#include <cmath>
+
+#include "small_world.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "retort/common/error.h"
+#include "retort/loss/bce.h"
+#include "retort/model/ctcvr.h"
+#include "retort/model/models.h"
+#include "retort/model/task_logits.h"
+#include "retort/nn/optimizer.h"
+
+namespace retort {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+const Json kForest = Json::parse(R"({
+  "share": {"parent": "read"}, "follow": {"parent": "share", "weight": 0.5},
+  "read": {"parent": "click"}, "click": {}, "dismiss": {"label": "hidden", "parent": "shown"}})");
+
+std::string error_of(const char* tasks) {
+  try {
+    TaskForest::read(Json::parse(tasks));
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(TaskForest, WithoutATableIsThePapersTwoTasks) {
+  const TaskForest forest = TaskForest::read(Json());
+  EXPECT_FALSE(forest.declared);
+  EXPECT_THAT(forest.names(), ElementsAre("click", "read"));
+  EXPECT_EQ(forest.tasks[1].parent, 0);
+  EXPECT_EQ(forest.tasks[0].weight + forest.tasks[1].weight, 0);
+}
+
+TEST(TaskForest, OrdersParentsBeforeChildren) {
+  const TaskForest forest = TaskForest::read(kForest);
+  ASSERT_EQ(forest.tasks.size(), 5U);
+  for (size_t i = 0; i < 5; ++i) EXPECT_LT(forest.tasks[i].parent, static_cast<int>(i));
+  const Task& follow = forest.tasks[static_cast<size_t>(forest.find("follow"))];
+  EXPECT_EQ(follow.parent, forest.find("share"));
+  EXPECT_EQ(follow.weight, 0.5);
+  EXPECT_EQ(follow.label, "follow");
+  EXPECT_EQ(forest.root_of(forest.find("follow")).name, "click");
+  EXPECT_EQ(forest.root_of(forest.find("dismiss")).label, "hidden");
+  EXPECT_EQ(forest.find("shown"), -1);
+}
+
+TEST(TaskForest, NamesTheKeyThatIsWrong) {
+  EXPECT_THAT(error_of(R"({"click": {}, "read": {"parent": "clik"}})"),
+              AllOf(HasSubstr("tasks.read.parent"), HasSubstr("did you mean 'click'")));
+  EXPECT_THAT(error_of(R"({"click": {"parent": "share"}, "read": {"parent": "click"},
+                           "share": {"parent": "read"}})"),
+              AllOf(HasSubstr("'tasks'"), HasSubstr("click -> share -> read -> click"),
+                    HasSubstr("cycle")));
+  EXPECT_THAT(error_of(R"({"a": {}, "b": {"parent": "b"}})"), HasSubstr("b -> b is a cycle"));
+  EXPECT_THAT(error_of(R"({"share": {"weight": -1}})"),
+              AllOf(HasSubstr("tasks.share.weight"), HasSubstr("-1")));
+  EXPECT_THAT(error_of(R"({"share": {"wait": 1}})"),
+              AllOf(HasSubstr("tasks.share.wait"), HasSubstr("weight")));
+  EXPECT_THAT(error_of(R"({"Share it": {}})"), HasSubstr("tasks.Share it"));
+  EXPECT_THAT(error_of(R"({"shown": {}})"), HasSubstr("tasks.shown"));
+  EXPECT_THAT(error_of(R"({"click": {"label": "share"}})"), HasSubstr("tasks.click.label"));
+  EXPECT_THAT(error_of(R"([1])"), HasSubstr("[tasks.click]"));
+}
+
+TEST(TaskForest, LabelsHoldWhereAllAncestorsDo) {
+  const double nan = std::nan("");
+  const auto row = [](std::vector<double> values) { return torch::tensor(values); };
+  const std::map<std::string, torch::Tensor> labels{{"click", row({0, 1, 1, 1, 1})},
+                                                    {"read", row({0, 0, 1, 1, 1})},
+                                                    {"share", row({1, 1, nan, 1, 0})},
+                                                    {"follow", row({1, nan, 1, 1, nan})},
+                                                    {"hidden", row({1, 0, nan, 0, 0})}};
+  const TaskForest forest = TaskForest::read(kForest);
+  const auto found = task_labels(forest, labels);
+  const auto expect = [&](const char* task, std::vector<double> values) {
+    EXPECT_TRUE(torch::allclose(found[static_cast<size_t>(forest.find(task))], row(values), 0, 0,
+                                /*equal_nan=*/true))
+        << task;
+  };
+  expect("read", {0, 0, 1, 1, 1});
+  expect("share", {0, 0, nan, 1, 0});
+  expect("follow", {0, 0, nan, 1, 0});
+  expect("dismiss", {1, 0, nan, 0, 0});
+}
+
+TEST(TaskForest, LogitsAreThoseOfTheProductsOfProbabilities) {
+  const TaskForest forest = TaskForest::read(kForest);
+  torch::manual_seed(2);
+  std::vector<torch::Tensor> heads;
+  for (int i = 0; i < 5; ++i) heads.push_back(torch::randn({7}, torch::kFloat64));
+  const auto logits = forest_logits(forest, heads);
+  const auto p = [&](const char* name) { return torch::sigmoid(logits.at(name)); };
+  const auto head = [&](const char* name) {
+    return torch::sigmoid(heads[static_cast<size_t>(forest.find(name))]);
+  };
+  const torch::Tensor share = head("click") * head("read") * head("share");
+  EXPECT_TRUE(torch::allclose(p("share"), share, 1e-12));
+  EXPECT_TRUE(torch::allclose(p("follow"), share * head("follow"), 1e-12));
+  EXPECT_TRUE(torch::equal(p("dismiss"), head("dismiss")));
+  EXPECT_TRUE(torch::equal(p("follow_given_share"), head("follow")));
+  EXPECT_EQ(logits.size(), output_names(forest).size());
+  for (const std::string& name : output_names(forest)) EXPECT_TRUE(logits.contains(name)) << name;
+}
+
+TEST(TaskForest, LongChainsStayFiniteInFloat) {
+  const TaskForest forest = TaskForest::read(kForest);
+  for (const float extreme : {-80.F, 80.F}) {
+    std::vector<torch::Tensor> heads;
+    for (int i = 0; i < 5; ++i) heads.push_back(torch::full({1}, extreme).set_requires_grad(true));
+    const torch::Tensor follow = forest_logits(forest, heads).at("follow");
+    EXPECT_TRUE(std::isfinite(follow.item<float>()));
+    follow.backward();
+    for (const char* task : {"click", "read", "share", "follow"}) {
+      const float slope = heads[static_cast<size_t>(forest.find(task))].grad().item<float>();
+      EXPECT_GE(slope, 0);
+      EXPECT_LE(slope, 1);
+    }
+  }
+}
+
+Json teacher_of(const Json& tasks) {
+  return {{"embedding", 3},
+          {"experts", 2},
+          {"expert_layers", {5, 4}},
+          {"tower_layers", {3}},
+          {"tasks", tasks}};
+}
+
+TEST(Mmoe, HasAHeadATaskOfTheForest) {
+  auto model = make_ranking_model(small_schema(), teacher_of(kForest), Rng(1, "init"));
+  EXPECT_THAT(model->outputs(),
+              UnorderedElementsAre("click", "read", "share", "follow", "dismiss",
+                                   "read_given_click", "share_given_read", "follow_given_share"));
+  const auto weights = named_weights(*model);
+  for (const char* task : {"click", "read", "share", "follow", "dismiss"}) {
+    EXPECT_TRUE(weights.contains(std::string("teacher.gate_") + task + ".weight"));
+    EXPECT_TRUE(weights.contains(std::string("teacher.tower_") + task + ".layer1.weight"));
+  }
+  const TaskLogits logits = model->score(small_batch());
+  EXPECT_TRUE((logits.at("follow") <= logits.at("share")).all().item<bool>());
+  EXPECT_TRUE((logits.at("share") <= logits.at("read")).all().item<bool>());
+}
+
+// The same weights by name, whatever else the forest holds: a task alone starts where it does
+// together with others.
+TEST(Mmoe, TasksStartFromWeightsOfTheirOwn) {
+  auto paper = make_ranking_model(small_schema(), teacher_of(Json()), Rng(1, "init"));
+  auto declared = make_ranking_model(
+      small_schema(), teacher_of({{"click", Json::object()}, {"read", {{"parent", "click"}}}}),
+      Rng(1, "init"));
+  auto forest = make_ranking_model(small_schema(), teacher_of(kForest), Rng(1, "init"));
+  const TensorBatch batch = small_batch();
+  for (const char* task : {"click", "read", "read_given_click"}) {
+    EXPECT_TRUE(torch::equal(paper->score(batch).at(task), declared->score(batch).at(task)));
+    EXPECT_TRUE(
+        torch::allclose(paper->score(batch).at(task), forest->score(batch).at(task), 1e-6, 1e-7));
+  }
+}
+
+TEST(Mmoe, OverfitsAForest) {
+  auto model = make_ranking_model(small_schema(), teacher_of(kForest), Rng(1, "init"));
+  OptimizerOptions options;
+  options.learning_rate = 0.02;
+  Optimizer optimizer(options, *model);
+  const TensorBatch batch = small_batch();
+  const std::map<std::string, torch::Tensor> labels{
+      {"click", torch::tensor({1.F, 0.F, 1.F, 1.F, 1.F, 0.F})},
+      {"read", torch::tensor({1.F, 0.F, 0.F, 1.F, 1.F, 0.F})},
+      {"share", torch::tensor({1.F, 0.F, 0.F, 0.F, 1.F, 0.F})},
+      {"follow", torch::tensor({0.F, 0.F, 0.F, 0.F, 1.F, 0.F})},
+      {"hidden", torch::tensor({0.F, 1.F, 0.F, 1.F, 0.F, 0.F})}};
+  const TaskForest forest = TaskForest::read(kForest);
+  const auto wanted = task_labels(forest, labels);
+  double loss = 0;
+  for (int step = 0; step < 500; ++step) {
+    const TaskLogits logits = model->score(batch);
+    torch::Tensor sum = torch::zeros({});
+    for (size_t i = 0; i < wanted.size(); ++i)
+      sum = sum + bce_with_logits(logits.at(forest.tasks[i].name), wanted[i]);
+    sum.backward();
+    optimizer.step();
+    loss = sum.item<double>();
+  }
+  EXPECT_LT(loss, 0.1);
+}
+
+TEST(Teachers, OnlyMmoeTakesAForest) {
+  Json single = teacher_of(kForest);
+  single["kind"] = "single";
+  EXPECT_THROW(make_ranking_model(small_schema(), single, Rng(1, "init")), ConfigError);
+}
+
+TEST(TeacherTable, HoldsTheRecipesTasks) {
+  EXPECT_TRUE(teacher_table(Json::object()).is_null());
+  EXPECT_FALSE(teacher_table({{"teacher", {{"kind", "mmoe"}}}}).contains("tasks"));
+  EXPECT_EQ(teacher_table({{"teacher", {{"kind", "mmoe"}}}, {"tasks", kForest}}).at("tasks"),
+            kForest);
+}
+
+}  // namespace
+}  // namespace retort

@@ -111,7 +111,7 @@ TEST(Labels, NamesAndColumnsAreChecked) {
   EXPECT_THAT(error("{ click = \"shared\" }"),
               AllOf(HasSubstr("labels.click"), HasSubstr("taken")));
   EXPECT_THAT(error("{ Share = \"shared\" }"), HasSubstr("labels.Share"));
-  EXPECT_THAT(error("{ share = 3 }"), HasSubstr("labels.share = 3"));
+  EXPECT_THAT(error("{ share = 3 }"), HasSubstr("labels.share' = 3"));
   EXPECT_THAT(error("\"shared\""), HasSubstr("a table is expected"));
   EXPECT_THAT(
       log.error_of<DataError>(csv_events(std::string("labels = { share = \"shard\" }\n") + kSplit)),

@@ -169,7 +169,10 @@ TEST(Mmoe, TasksStartFromWeightsOfTheirOwn) {
 }
 
 TEST(Mmoe, OverfitsAForest) {
-  auto model = make_ranking_model(small_schema(), teacher_of(kForest), Rng(1, "init"));
+  Json table = teacher_of(kForest);
+  table["expert_layers"] = {32, 16};
+  table["tower_layers"] = {8};
+  auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
   OptimizerOptions options;
   options.learning_rate = 0.02;
   Optimizer optimizer(options, *model);

@@ -1,5 +1,6 @@
 // Training a forest of tasks, and students of more than two objectives.
 #include <cmath>
+#include <map>
 
 #include "tests/support/scratch_folder.h"
 #include "tests/trainer/learnable_data.h"
@@ -155,9 +156,13 @@ const char* const kForest =
 TEST_F(TasksTraining, EveryTaskOfAForestIsLearned) {
   const auto lines = validation_of(tiny_recipe("tasks", quick({kForest})), labelled(), "forest");
   const Json last = lines.back();
-  for (const char* task : {"click", "read", "share", "dismiss"}) {
-    EXPECT_TRUE(last["terms"].contains(std::string("bce_teacher_") + task)) << task;
-    EXPECT_GT(last["tasks"][task].get<double>(), 0.75) << task;
+  // Half of what is shown beside an own click is of the user's own group: a click's area ends at
+  // .7.
+  const std::map<std::string, double> least{
+      {"click", 0.6}, {"read", 0.65}, {"share", 0.75}, {"dismiss", 0.9}};
+  for (const auto& [task, area] : least) {
+    EXPECT_TRUE(last["terms"].contains("bce_teacher_" + task)) << task;
+    EXPECT_GT(last["tasks"][task].get<double>(), area) << task;
   }
   EXPECT_NEAR(last["loss"].get<double>(),
               last["terms"]["bce_teacher_click"].get<double>() +
@@ -186,9 +191,8 @@ TEST_F(TasksTraining, AStudentLearnsAnyTaskOrSeveralTogether) {
     const auto lines = validation_of(
         tiny_recipe("tasks", quick({kForest, std::string("terms.student.target=") + target})),
         labelled(), target[0] == '{' ? "fused" : "share");
-    EXPECT_LT(lines.back()["terms"]["student"].get<double>(),
-              lines.front()["terms"]["student"].get<double>())
-        << target;
+    // Before it has learned, the student says 1/2 of what the teacher knows to be rare: KL .4.
+    EXPECT_LT(lines.back()["terms"]["student"].get<double>(), 0.08) << target;
   }
 }
 

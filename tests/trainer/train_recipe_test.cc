@@ -20,7 +20,10 @@ using testing::HasSubstr;
 class TrainRecipeTest : public testing::Test {
  protected:
   TrainRecipeTest() {
-    learnable_dataset(200).write(scratch_ / "data");
+    TinyDataset data = learnable_dataset(200);
+    for (TinyClick& click : data.clicks)
+      for (const char* label : {"share", "follow", "dismiss"}) click.labels[label] = 0;
+    data.write(scratch_ / "data");
     dataset_ = std::make_unique<Dataset>(scratch_ / "data");
   }
   std::string error_of(const std::string& name, const std::vector<std::string>& sets) const {

@@ -23,29 +23,28 @@ void read_scores(const Json& entry, const std::string& key, EventSource& event) 
 }
 
 /// labels = {share = "shared", ..}: names become parts of the names of columns, logits and weights.
-void read_labels(const Json& labels, const std::string& key, EventSource& event) {
+void read_labels(const Json& labels, const Fields& fields, EventSource& event) {
   constexpr std::array kTaken{"shown", "click", "read", "seconds", "known", "reward"};
   if (labels.is_null()) return;
   if (!labels.is_object())
-    fail<ConfigError>("{}: a table is expected, {{ share = \"shared\" }}, not {}", key,
-                      labels.dump());
+    fail<ConfigError>("{}: a table is expected, {{ share = \"shared\" }}, not {}",
+                      fields.name("labels"), labels.dump());
   for (const auto& [name, column] : labels.items()) {
+    const std::string key = fields.name("labels." + name);
     if (!is_label_name(name))
-      fail<ConfigError>(
-          "{}.{}: the name must be a small letter and then small letters, digits and _", key, name);
+      fail<ConfigError>("{}: the name must be a small letter and then small letters, digits and _",
+                        key);
     if (std::ranges::find(kTaken, name) != kTaken.end())
-      fail<ConfigError>("{}.{}: the name is taken; every log has {}", key, name,
-                        fmt::join(kTaken, ", "));
+      fail<ConfigError>("{}: the name is taken; every log has {}", key, fmt::join(kTaken, ", "));
     if (!column.is_string() || column.get<std::string>().empty())
-      fail<ConfigError>("{}.{} = {}: a column or an SQL expression is expected", key, name,
-                        column.dump());
+      fail<ConfigError>("{} = {}: a column or an SQL expression is expected", key, column.dump());
     event.labels[name] = column.get<std::string>();
   }
   if (event.layout == "impressions")
     fail<ConfigError>(
         "{} does not go with layout \"impressions\", whose rows are whole impressions; write a row "
         "an article (layout \"rows\", or sql)",
-        key);
+        fields.name("labels"));
 }
 
 EventSource read_event_source(const Json& entry, size_t index) {
@@ -62,7 +61,7 @@ EventSource read_event_source(const Json& entry, size_t index) {
   for (const auto& [key, value] : keys) fields.read(key, *value);
   if (fields.has("scores")) read_scores(entry, fields.name("scores"), event);
   fields.sub("scores");
-  read_labels(fields.sub("labels"), fields.name("labels"), event);
+  read_labels(fields.sub("labels"), fields, event);
   fields.finish();
   const bool impressions = event.layout == "impressions";
   const auto need = [&](const char* key, const std::string& value) {

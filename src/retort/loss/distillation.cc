@@ -67,8 +67,8 @@ Target read_target(Fields& fields) {
   if (given.is_object())
     for (const auto& [name, weight] : given.items()) {
       if (!weight.is_number() || !(weight.get<double>() >= 0))
-        fail<ConfigError>("{}.{} = {}: a weight of 0 or more is expected", fields.name("target"),
-                          name, weight.dump());
+        fail<ConfigError>("{} = {}: a weight of 0 or more is expected",
+                          fields.name("target." + name), weight.dump());
       target.names.push_back(name);
       target.weights.push_back(weight.get<double>());
       sum += target.weights.back();

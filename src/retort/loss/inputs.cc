@@ -46,19 +46,21 @@ std::string names_of(const std::map<std::string, torch::Tensor>& map) {
 
 }  // namespace
 
+std::string remedy_of(const std::string& logit) {
+  if (logit == "student") return "";
+  if (logit.starts_with("teacher")) return "; add a [teacher] that has this head";
+  if (logit.starts_with("mentor")) return "; name a run with a ranking model by distill.run";
+  if (logit.starts_with("logged"))
+    return "; the dataset has no logged scores, or rows are not impressions ([train] rows)";
+  return "; use student.kind = \"multi_task\"";
+}
+
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss) {
   const auto found = inputs.logits.find(name);
   if (found != inputs.logits.end()) return found->second;
-  const char* remedy = name.starts_with("teacher") ? "; add a [teacher] that has this head"
-                       : name.starts_with("mentor")
-                           ? "; name a run with a ranking model by distill.run"
-                       : name.starts_with("logged") ? "; the dataset has no logged scores, or rows "
-                                                      "are not impressions ([train] rows)"
-                       : name == "student"          ? ""
-                                                    : "; use student.kind = \"multi_task\"";
   fail<ConfigError>(
       "loss '{}' wants the logit '{}', which the recipe's models do not give (they give {}){}",
-      loss, name, names_of(inputs.logits), remedy);
+      loss, name, names_of(inputs.logits), remedy_of(name));
 }
 
 torch::Tensor label_of(const LossInputs& inputs, const std::string& name, const char* loss,

@@ -22,6 +22,8 @@ void read_student_logit(Fields& fields, std::string& name);
 /// Reads the name of a yes-or-no label: click, read, a label of the dataset or a task. Throws
 /// ConfigError naming the key where it is missing or none.
 void read_label(Fields& fields, const std::string& key, std::string& name);
+/// "; .." and what to do about a logit that the recipe does not have.
+std::string remedy_of(const std::string& logit);
 /// A logit [R]. Throws ConfigError naming the loss if the recipe has no such logit.
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss);
 /// A label [R], of the type of `like`. Throws ConfigError naming the loss if there is none.

@@ -6,6 +6,7 @@
 #include "retort/common/error.h"
 #include "retort/common/text.h"
 #include "retort/common/trace.h"
+#include "retort/loss/inputs.h"
 #include "retort/model/task_logits.h"
 #include "retort/nn/mixed_precision.h"
 #include "retort/trainer/nonfinite.h"
@@ -206,17 +207,18 @@ void Learner::check_names() const {
   labels.insert(labels.end(), labels_.begin(), labels_.end());
   for (const std::string& task : forest_.names()) labels.push_back(task);
   const auto check = [](const TermOptions& term, const char* key, const std::string& name,
-                        const std::vector<std::string>& known) {
+                        const std::vector<std::string>& known, const std::string& remedy) {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
     const std::string near = nearest_name(name, known);
-    fail<ConfigError>("recipe key 'terms': term '{}': {} = '{}' is not there{}; there are {}",
+    fail<ConfigError>("recipe key 'terms': term '{}': {} = '{}' is not there{}; there are {}{}",
                       term.name, key, name, near.empty() ? "" : ", did you mean '" + near + "'?",
-                      fmt::join(known, ", "));
+                      fmt::join(known, ", "), remedy);
   };
   for (const TermOptions& term : terms_) {
-    check(term, "on", term.on, logits);
-    if (term.options.contains("label")) check(term, "label", term.options["label"], labels);
-    for (const std::string& target : targets_of(term)) check(term, "target", target, logits);
+    check(term, "on", term.on, logits, remedy_of(term.on));
+    if (term.options.contains("label")) check(term, "label", term.options["label"], labels, "");
+    for (const std::string& target : targets_of(term))
+      check(term, "target", target, logits, remedy_of(target));
   }
 }
 

@@ -40,7 +40,8 @@ FeatureSpec watched(const std::string& with, int64_t rows) {
 
 /// The learnable feed as a service that shows each clicked item below three others, whose viewers'
 /// past watching is a stream of its own. The last tenth of the items is no candidate.
-TinyDataset shown_feed(int32_t clicks = 900) {
+/// `drift` is added to the logged scores of every other snapshot.
+TinyDataset shown_feed(int32_t clicks = 900, float drift = 0) {
   TinyDataset data = learnable_dataset(clicks);
   data.schema.features.pop_back();
   data.values.clear();
@@ -72,7 +73,9 @@ TinyDataset shown_feed(int32_t clicks = 900) {
             static_cast<int32_t>(rng.below(40, 100'000 + 8 * i + static_cast<size_t>(position)));
         shown.seconds = position == 3 ? std::nanf("") : 0.0F;
       }
+      shown.snapshot = static_cast<int32_t>(i % 4);
       shown.score_click = shown.item % 2 == shown.user % 2 ? 1.0F : -2.0F;
+      if (i % 2 == 1) shown.score_click += drift;
       shown.score_dwm = shown.score_click / 2;
       data.shown.push_back(shown);
     }
@@ -170,6 +173,45 @@ TEST_F(AlignedTraining, LoggedScoresTeach) {
   run("run", recipe({"terms.kd_click.target=logged_click", "terms.kd_dwm.target=logged_dwm"}));
   const std::vector<double> losses = epoch_losses("run", "kd_click");
   EXPECT_LT(losses.back(), losses.front());
+}
+
+TEST_F(AlignedTraining, AScaleASnapshotLearnsWhatDrifts) {
+  shown_feed(900, 4).write(scratch_ / "drifting");
+  dataset_ = std::make_unique<Dataset>(scratch_ / "drifting");
+  const std::vector<std::string> logged{"terms.kd_click.target=logged_click",
+                                        "terms.kd_dwm.target=logged_dwm", "train.epochs=4",
+                                        "train.precision=fp32"};
+  std::vector<std::string> scaled = logged;
+  scaled.push_back("terms.kd_click.per_snapshot=true");
+  run("plain", recipe(logged));
+  const int64_t steps = run("scaled", recipe(scaled)).steps;
+  EXPECT_LT(epoch_losses("scaled", "kd_click").back(),
+            epoch_losses("plain", "kd_click").back() - 0.05);
+
+  EXPECT_THROW(run("stopped", recipe(scaled), steps / 2), Interrupted);
+  run("stopped", recipe(scaled), -1, true);
+  const Checkpoint one = load_checkpoint(RunPaths(scratch_ / "scaled").last),
+                   two = load_checkpoint(RunPaths(scratch_ / "stopped").last);
+  const std::string b = "snapshot/student_click.b";
+  EXPECT_TRUE(torch::equal(one.tensors.at(b), two.tensors.at(b)));
+  EXPECT_GT(one.tensors.at(b)[2].item<float>(), one.tensors.at(b)[1].item<float>());
+  EXPECT_EQ(one.tensors.at(b)[0].item<float>(), 0);  // no row without a snapshot
+  TrainedModel(scratch_ / "scaled", *dataset_, "cpu").save_student(scratch_ / "s.safetensors");
+}
+
+TEST_F(AlignedTraining, ScalesOfSnapshotsAreRefusedWithoutLoggedScores) {
+  EXPECT_THAT([&] { run("one", recipe({"terms.kd_click.per_snapshot=true"})); },
+              ThrowsMessage<ConfigError>(HasSubstr("only logged scores have snapshots")));
+  TinyDataset data = shown_feed(300);
+  data.logged_scores = false;
+  data.write(scratch_ / "unscored");
+  dataset_ = std::make_unique<Dataset>(scratch_ / "unscored");
+  EXPECT_THAT(
+      [&] {
+        run("two", recipe({"terms.kd_click.target=logged_click", "terms.kd_dwm.target=logged_dwm",
+                           "terms.kd_click.per_snapshot=true"}));
+      },
+      ThrowsMessage<ConfigError>(HasSubstr("ingest again")));
 }
 
 TEST_F(AlignedTraining, ATeacherTrainedFirstSharesNothing) {

@@ -36,7 +36,7 @@ Loss make_weighted_bce(const Json& term) {
 
 Loss make_soft_bce(const Json& term) {
   std::string on = "student", target = "teacher_click";
-  bool detach = true;
+  bool detach = true, per_snapshot = false;
   Fields fields = term_fields(term);
   read_student_logit(fields, on);
   fields.read("target", target);
@@ -46,7 +46,12 @@ Loss make_soft_bce(const Json& term) {
         "{} = '{}': teacher_TASK, mentor_TASK, logged_click or logged_dwm is expected",
         fields.name("target"), target);
   fields.read("detach", detach);
+  fields.read("per_snapshot", per_snapshot);
   fields.finish();
+  if (per_snapshot && !target.starts_with("logged_"))
+    fail<ConfigError>("{}: only logged scores have snapshots, not '{}'",
+                      fields.name("per_snapshot"), target);
+  if (per_snapshot) on += kPerSnapshot;
   return [on, target, detach](const LossInputs& inputs) {
     return soft_bce(logit_of(inputs, target, "soft_bce"), logit_of(inputs, on, "soft_bce"), detach);
   };

@@ -46,6 +46,9 @@ struct LossInputs {
   CatalogueInputs catalogue{};
 };
 
+/// Behind a logit's name: on the scale of the row's snapshot.
+inline constexpr const char* kPerSnapshot = "@snapshot";
+
 /// Mean over the batch, differentiable.
 using Loss = std::function<torch::Tensor(const LossInputs&)>;
 

@@ -92,6 +92,7 @@ TensorBatch to_tensors(const Batch& batch, const DenseWidths& widths, torch::Dev
   if (!batch.logged.click.empty()) {
     out.logged_click = float_tensor(batch.logged.click, {rows}, device);
     out.logged_dwm = float_tensor(batch.logged.dwm, {rows}, device);
+    out.snapshot = int64_tensor(batch.logged.snapshot, device);
   }
   return out;
 }

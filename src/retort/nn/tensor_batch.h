@@ -44,6 +44,7 @@ struct TensorBatch {
   torch::Tensor known;                     // [R] float32, 1 where the seconds are known
   std::vector<torch::Tensor> labels;       // [R] float32 each, as Batch::labels
   torch::Tensor logged_click, logged_dwm;  // [R] float32; undefined without logged scores
+  torch::Tensor snapshot;                  // [R] int64, the model that made them; -1: unknown
 };
 
 /// Throws DataError on a negative id, ArgumentError on arrays whose sizes do not fit.

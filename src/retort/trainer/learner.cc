@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr const char* kStudentOptimizer = "student_optimizer/";
 constexpr const char* kTeacherOptimizer = "teacher_optimizer/";
 constexpr const char* kStreaming = "streaming/";
+constexpr const char* kSnapshot = "snapshot/";
+constexpr const char* kSnapshotOptimizer = "snapshot_optimizer/";
 constexpr double kStreamingRate = 0.05;  // of new intervals; Yi et al. try 0.01 to 0.1
 
 constexpr const char* kRemedy =
@@ -77,6 +80,7 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
         std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
   if (recipe.needs_streaming_share() && catalogue_ != nullptr)
     streaming_.emplace(catalogue_->size(), kStreamingRate, device_);
+  if (dataset != nullptr) make_snapshot_scale(*dataset, optimizer, planned_steps);
   if (!recipe.mentor.empty() && dataset != nullptr) {
     mentor_ = load_run_models(recipe.mentor, *dataset, device_);
     if (mentor_->teacher == nullptr)
@@ -94,6 +98,24 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   teacher_->to(device_);
   teacher_optimizer_ = std::make_unique<Optimizer>(optimizer, *teacher_, planned_steps);
   check_names();
+}
+
+void Learner::make_snapshot_scale(const Dataset& dataset, const OptimizerOptions& optimizer,
+                                  int64_t planned_steps) {
+  std::set<std::string> logits;
+  for (const TermOptions& term : terms_)
+    if (term.options.value("per_snapshot", false)) logits.insert(term.on);
+  if (logits.empty()) return;
+  const std::span<const int32_t> snapshots = dataset.impressions().snapshot;
+  if (snapshots.empty())
+    fail<ConfigError>(
+        "recipe key 'terms': per_snapshot wants logged scores with a snapshot; give `scores` in "
+        "the data recipe's events and ingest again");
+  snapshot_scale_ =
+      std::make_shared<SnapshotScale>(*std::max_element(snapshots.begin(), snapshots.end()) + 1);
+  for (const std::string& logit : logits) snapshot_scale_->add(logit);
+  snapshot_scale_->to(device_);
+  snapshot_optimizer_ = std::make_unique<Optimizer>(optimizer, *snapshot_scale_, planned_steps);
 }
 
 bool Learner::active(const TermOptions& term) const {
@@ -116,6 +138,10 @@ void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int6
     catalogue.users[name] = users;
   }
   if (mixture) logits.logits["student"] = mix(scores, task_shares(student_->spec()));
+  if (snapshot_scale_ != nullptr && tensors.snapshot.defined())
+    for (const auto& item : snapshot_scale_->named_children())
+      logits.logits[item.key() + kPerSnapshot] =
+          snapshot_scale_->forward(item.key(), logits.logits.at(item.key()), tensors.snapshot);
   if (catalogue_ != nullptr) fill_catalogue(batch, tensors, items, step, catalogue);
 }
 
@@ -249,6 +275,7 @@ LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
 
 void Learner::update_weights() {
   if (phase_ != Phase::kTeacher) student_optimizer_->step();
+  if (snapshot_optimizer_ != nullptr && phase_ != Phase::kTeacher) snapshot_optimizer_->step();
   if (teacher_ != nullptr && phase_ != Phase::kStudent) teacher_optimizer_->step();
 }
 
@@ -285,6 +312,10 @@ NamedTensors Learner::full_state() const {
   NamedTensors tensors = weights();
   tensors.merge(add_prefix(student_optimizer_->state(), kStudentOptimizer));
   if (streaming_) tensors.merge(add_prefix(streaming_->state(), kStreaming));
+  if (snapshot_optimizer_ != nullptr) {
+    tensors.merge(add_prefix(named_weights(*snapshot_scale_), kSnapshot));
+    tensors.merge(add_prefix(snapshot_optimizer_->state(), kSnapshotOptimizer));
+  }
   if (teacher_ != nullptr)
     tensors.merge(add_prefix(teacher_optimizer_->state(), kTeacherOptimizer));
   return tensors;
@@ -294,6 +325,10 @@ void Learner::load_full_state(const NamedTensors& tensors) {
   load_student(tensors);
   student_optimizer_->load_state(take_prefix(tensors, kStudentOptimizer));
   if (streaming_) streaming_->load_state(take_prefix(tensors, kStreaming));
+  if (snapshot_optimizer_ != nullptr) {
+    load_weights(*snapshot_scale_, take_prefix(tensors, kSnapshot));
+    snapshot_optimizer_->load_state(take_prefix(tensors, kSnapshotOptimizer));
+  }
   if (teacher_ == nullptr) return;
   load_teacher(tensors);
   teacher_optimizer_->load_state(take_prefix(tensors, kTeacherOptimizer));

@@ -16,6 +16,7 @@
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/gradient_exchange.h"
 #include "retort/trainer/run_models.h"
+#include "retort/trainer/snapshot_scale.h"
 #include "retort/trainer/streaming_share.h"
 #include "retort/trainer/train_recipe.h"
 
@@ -97,6 +98,10 @@ class Learner {
                       int64_t step, CatalogueInputs& catalogue);
   void fill_labels(const TensorBatch& tensors, LossInputs& inputs) const;
   void check_names() const;
+  /// Where a term compares with the scores of the log by snapshot. Throws ConfigError if there are
+  /// none.
+  void make_snapshot_scale(const Dataset& dataset, const OptimizerOptions& optimizer,
+                           int64_t planned_steps);
   bool active(const TermOptions& term) const;
   LossValues values_of(const Outputs& outputs) const;
   LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
@@ -121,6 +126,8 @@ class Learner {
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;
   std::unique_ptr<Optimizer> student_optimizer_, teacher_optimizer_;
+  std::shared_ptr<SnapshotScale> snapshot_scale_;  // where a term asks for it
+  std::unique_ptr<Optimizer> snapshot_optimizer_;
   Ranks* ranks_ = nullptr;
   std::unique_ptr<GradientExchange> exchange_;  // where there are several ranks
   bool peer_asked_to_stop_ = false;

@@ -19,6 +19,8 @@ void Learner::set_phase(Phase phase, Ranks* ranks) {
           "loss '{}' is a mean over rows that only the whole batch knows; train it with one "
           "process",
           term.loss);
+  if (snapshot_optimizer_ != nullptr)
+    fail<ConfigError>("a term's per_snapshot is trained with one process");
   std::vector<torch::nn::Module*> modules;
   if (teacher_ != nullptr && phase != Phase::kStudent) modules.push_back(teacher_.get());
   if (phase != Phase::kTeacher) modules.push_back(student_.get());

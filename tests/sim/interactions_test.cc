@@ -30,7 +30,8 @@ int64_t count(const std::string& condition) {
 
 // Whoever changes a law of the default world must say so here.
 TEST(Interactions, DefaultConstantsAreFrozen) {
-  EXPECT_EQ(interactions_hash(InteractionConstants()), "aa2ed8ddd7ea8d070b395479282dadec94afaa2134a583fb2fd3e70ad8669e58");
+  EXPECT_EQ(interactions_hash(InteractionConstants()),
+            "aa2ed8ddd7ea8d070b395479282dadec94afaa2134a583fb2fd3e70ad8669e58");
   EXPECT_NE(interactions_hash(InteractionConstants{.share_seconds = 0.7}),
             interactions_hash(InteractionConstants()));
 }

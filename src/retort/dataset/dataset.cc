@@ -154,7 +154,7 @@ std::vector<std::span<const uint8_t>> Dataset::labels_of(const std::string& stem
                                                          int64_t rows) const {
   std::vector<std::span<const uint8_t>> all;
   for (const std::string& label : labels_) {
-    const std::string name = stem + ".label_" + label;
+    const std::string name = fmt::format("{}.label_{}", stem, label);
     all.push_back(column<uint8_t>(name, rows));
     for (const uint8_t value : all.back())
       if (value > 1 && value != kUnknownLabel)

@@ -200,8 +200,8 @@ void self_attention_gradient(std::span<const float> qkv, std::span<const int32_t
   check_rows(qkv, offsets, dim, heads, std::ssize(d_out));
   check(d_qkv.size() == qkv.size(), "self_attention: {} values, gradient of {}", qkv.size(),
         d_qkv.size());
-  std::fill(d_qkv.begin() + offsets.front() * 3 * dim, d_qkv.begin() + offsets.back() * 3 * dim,
-            0.0f);
+  std::fill(d_qkv.begin() + int64_t{offsets.front()} * 3 * dim,
+            d_qkv.begin() + int64_t{offsets.back()} * 3 * dim, 0.0f);
   AttentionWeights weights;
   GradientRoom room;
   for_each_head(qkv, offsets, dim, heads, [&](const Head& head, int64_t begin, int64_t h) {

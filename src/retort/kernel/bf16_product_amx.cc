@@ -55,23 +55,23 @@ __mmask32 first32(int64_t count) {
 /// v[i][j] of 32 bits becomes v[j][i].
 void transpose(__m512i* v) {
   __m512i t[16];
-  for (int i = 0; i < 8; ++i) {
+  for (int64_t i = 0; i < 8; ++i) {
     t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
     t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
   }
-  for (int i = 0; i < 4; ++i) {
+  for (int64_t i = 0; i < 4; ++i) {
     v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
     v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
     v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
     v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
   }
-  for (int i = 0; i < 4; ++i) {
+  for (int64_t i = 0; i < 4; ++i) {
     t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
     t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
     t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
     t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
   }
-  for (int i = 0; i < 4; ++i) {
+  for (int64_t i = 0; i < 4; ++i) {
     v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
     v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
     v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
@@ -253,8 +253,8 @@ void expect(const Block& b, bool floats) {
   const int64_t size = floats ? sizeof(float) : sizeof(Bf16);
   for (int64_t r = 0; r < kPanel && b.row + r < b.rows; ++r) {
     const char* at = static_cast<char*>(b.y) + ((b.row + r) * b.width + b.column) * size;
-    _m_prefetchw(const_cast<char*>(at));
-    if (floats) _m_prefetchw(const_cast<char*>(at + 64));
+    __builtin_prefetch(at, 1);
+    if (floats) __builtin_prefetch(at + 64, 1);
   }
 }
 

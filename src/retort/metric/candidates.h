@@ -18,7 +18,7 @@ struct JudgedEvent {
   int64_t click = 0;   // position in Clicks
   int64_t scored = 0;  // the click at whose moment and in whose context it is judged: itself, or
                        // the first judged of its user where the protocol has one list a user
-  int64_t slot = 0;  // place in the result
+  int64_t slot = 0;    // place in the result
   int32_t user = 0;
   int32_t item = 0;
   int64_t time = 0;  // of `scored`

@@ -19,7 +19,9 @@ std::vector<torch::Tensor> task_labels(const TaskForest& forest,
 /// Logits of p(task | shown) and, of tasks with a parent, of the conditional probability
 /// "<task>_given_<parent>", from one logit a head. In log space throughout: ctcvr_logit along the
 /// way from the root.
-/// @param heads [tasks] of [R]   @return by name
+/// @param heads [tasks] of [R]   @return by name, [R] each
+/// Source: ESMM, Ma et al., SIGIR 2018, eq. 1, on every edge of the forest; methods A4. Shapes: as
+/// each function says.
 std::map<std::string, torch::Tensor> forest_logits(const TaskForest& forest,
                                                    const std::vector<torch::Tensor>& heads);
 

@@ -26,16 +26,10 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 FeatureSpec watched(const std::string& with, int64_t rows) {
-  return {.name = with.empty() ? "watched" : "watched." + with,
-          .kind = FeatureKind::kSequence,
-          .source = FeatureSource::kHistory,
-          .vocabulary = with.empty() ? "item_id" : "",
-          .rows = rows,
-          .of = "item_id",
-          .stream = "watched",
-          .last = 6,
-          .distinct = true,
-          .with = with};
+  FeatureSpec feature = history_feature("watched", with, rows);
+  feature.stream = "watched";
+  feature.distinct = true;
+  return feature;
 }
 
 /// The learnable feed as a service that shows each clicked item below three others, whose viewers'

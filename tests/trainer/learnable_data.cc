@@ -43,6 +43,17 @@ TinyDataset learnable_dataset(int32_t clicks) {
   return data;
 }
 
+FeatureSpec history_feature(const std::string& name, const std::string& with, int64_t rows) {
+  return {.name = with.empty() ? name : name + '.' + with,
+          .kind = FeatureKind::kSequence,
+          .source = FeatureSource::kHistory,
+          .vocabulary = with.empty() ? "item_id" : "",
+          .rows = rows,
+          .of = "item_id",
+          .last = 6,
+          .with = with};
+}
+
 Json tiny_recipe(const std::string& name, const std::vector<std::string>& sets) {
   return load_recipe(fs::path(RETORT_SOURCE) / "recipes" / (name + ".toml"), "tiny", sets);
 }

@@ -14,6 +14,9 @@ namespace retort {
 /// nine times in ten and reads them long where user number and style agree. Splits by time.
 TinyDataset learnable_dataset(int32_t clicks = 1500);
 
+/// The user's last six items, or with `with` what stands beside them ("seconds", "count").
+FeatureSpec history_feature(const std::string& name, const std::string& with, int64_t rows);
+
 /// A recipe of the repository with the preset tiny and the assignments of `sets`.
 Json tiny_recipe(const std::string& name, const std::vector<std::string>& sets = {});
 

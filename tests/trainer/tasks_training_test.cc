@@ -23,25 +23,15 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-FeatureSpec history(const std::string& with, int64_t rows) {
-  return {.name = with.empty() ? "history" : "history." + with,
-          .kind = FeatureKind::kSequence,
-          .source = FeatureSource::kHistory,
-          .vocabulary = with.empty() ? "item_id" : "",
-          .rows = rows,
-          .of = "item_id",
-          .last = 6,
-          .with = with};
-}
-
 /// The learnable feed, each clicked item shown beside three others. Users share what they read of
 /// the first ten items and of the last ten dismiss everything, clicked or not.
 TinyDataset labelled_feed(int32_t clicks = 1200) {
   TinyDataset data = learnable_dataset(clicks);
   data.schema.features.pop_back();
   data.values.clear();
-  data.schema.features.insert(data.schema.features.begin() + 1,
-                              {history("", data.items + 1), history("seconds", 16)});
+  data.schema.features.insert(
+      data.schema.features.begin() + 1,
+      {history_feature("history", "", data.items + 1), history_feature("history", "seconds", 16)});
   data.sort();
   const Rng rng(11, "shown");
   for (size_t i = 0; i < data.clicks.size(); ++i) {

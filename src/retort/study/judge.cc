@@ -54,8 +54,6 @@ const MetricValue* JudgedRow::find(std::string_view metric) const {
   return nullptr;
 }
 
-namespace {
-
 LoaderOptions frozen_rows(const Dataset& dataset, const EvaluateOptions& options) {
   const Protocol& protocol = dataset.protocol();
   LoaderOptions rows;
@@ -69,8 +67,6 @@ LoaderOptions frozen_rows(const Dataset& dataset, const EvaluateOptions& options
   rows.limit = options.limit;
   return rows;
 }
-
-}  // namespace
 
 struct Judge::State {
   State(const Dataset& data, EvaluateOptions wanted)

@@ -11,6 +11,7 @@
 
 #include "retort/common/json.h"
 #include "retort/dataset/dataset.h"
+#include "retort/dataset/loader.h"
 #include "retort/metric/bootstrap.h"
 #include "retort/metric/catalogue.h"
 #include "retort/metric/towers.h"
@@ -66,6 +67,9 @@ struct ExtraRow {
   const PairScorer* pairs = nullptr;
   CandidateScorer candidates;
 };
+
+/// The split's clicks with the frozen negatives of the dataset's protocol.
+LoaderOptions frozen_rows(const Dataset& dataset, const EvaluateOptions& options);
 
 /// The rows judged are the split's positives with the frozen negatives of the dataset's protocol;
 /// the events are its clicks. The user's id of a row decides its bootstrap weight.

@@ -12,18 +12,10 @@
 namespace retort {
 namespace {
 
-LoaderOptions rows_of(const Dataset& dataset, const EvaluateOptions& options) {
-  const Protocol& protocol = dataset.protocol();
-  LoaderOptions rows;
-  rows.split = options.split;
-  rows.rows = dataset.impressions().size() > 0 ? "impressions" : "clicks";
-  rows.batch = std::max(options.batch, 1 + protocol.negatives_per_click);
-  rows.negatives = protocol.negatives_per_click;
-  rows.sampler = protocol.sampler;
-  rows.sampling = {protocol.exponent, protocol.window, protocol.uniform_share};
-  rows.seed = protocol.seed;
-  rows.training = false;
-  rows.limit = options.limit;
+/// Every row that has labels.
+LoaderOptions labelled_rows(const Dataset& dataset, const EvaluateOptions& options) {
+  LoaderOptions rows = frozen_rows(dataset, options);
+  if (dataset.impressions().size() > 0) rows.rows = "impressions";
   return rows;
 }
 
@@ -71,7 +63,7 @@ void judge_tasks(JudgedRow& row, const Dataset& dataset, const TrainedModel& mod
                  const EvaluateOptions& options) {
   const TaskForest forest = TaskForest::read(model.recipe().value("tasks", Json()));
   if (!forest.declared || model.teacher() == nullptr) return;
-  const Loader loader(dataset, rows_of(dataset, options));
+  const Loader loader(dataset, labelled_rows(dataset, options));
   std::vector<TaskRows> tasks(forest.tasks.size());
   Progress progress("scoring tasks", loader.rows(), "rows");
   Prefetcher batches(loader);

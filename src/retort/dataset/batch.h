@@ -40,7 +40,8 @@ struct Batch {
   std::vector<float> seconds;              // [R], T: seconds read, 0 for negatives, NaN -> 0
   std::vector<float> known;                // [R], 1 where `seconds` are known; 0: outside DWM terms
   std::vector<std::vector<float>> labels;  // of Dataset::labels(), [R] each: 1, 0, NaN unknown
-  LoggedScores logged;  // empty unless the rows are impressions with logged scores
+  std::vector<int64_t> source;  // [R], place in Clicks or Impressions, -1: sampled; may be empty
+  LoggedScores logged;          // empty unless the rows are impressions with logged scores
   int64_t rows() const { return static_cast<int64_t>(item.size()); }
 };
 

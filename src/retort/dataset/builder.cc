@@ -13,6 +13,7 @@
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
 #include "retort/dataset/builder_columns.h"
+#include "retort/dataset/builder_days.h"
 #include "retort/dataset/builder_features.h"
 #include "retort/dataset/builder_features_store.h"
 #include "retort/dataset/builder_fit.h"
@@ -29,6 +30,10 @@ fs::path source_folder(const IngestOptions& options) {
   if (!options.from.empty()) return options.from;
   const char* data = std::getenv("RETORT_DATA");
   return data == nullptr ? fs::path(".") : fs::path(data);
+}
+
+bool same_folder(const fs::path& a, const fs::path& b) {
+  return fs::exists(a) && fs::exists(b) && fs::equivalent(a, b);
 }
 
 Json to_json(const SplitMade& made) {
@@ -60,10 +65,16 @@ class Builder {
       : given_(recipe),
         from_(source_folder(options)),
         recipe_(read_data_recipe(recipe)),
-        making_(options.out),
+        scope_{options.days, options.append},
+        allow_gap_(options.allow_gap),
+        making_(options.out, /*replace=*/same_folder(options.out, options.append)),
         work_(making_.path() / "work") {
     if (options.seed) recipe_.protocol.seed = *options.seed;
     result_.dataset = options.out;
+    recipe_.keep_log = recipe_.keep_log || options.keep_log || !options.append.empty();
+    if (options.days) settle_day(*options.days);
+    if (!options.append.empty()) continue_from(options.append);
+    check_keeping();
     fs::create_directories(work_);
     // In memory, from where what is too much goes to the folder: a database file costs as much
     // again as the queries.
@@ -85,6 +96,35 @@ class Builder {
  private:
   const fs::path& folder() const { return making_.path(); }
 
+  /// "{day}" in a path or query is the day asked for, or any.
+  void settle_day(const DayRange& days) {
+    const std::string day = days.single() ? format_day(days.from) : "*";
+    const auto settle = [&](SourceOptions& source) {
+      for (std::string* text : {&source.path, &source.sql})
+        for (size_t at; (at = text->find("{day}")) != std::string::npos;) text->replace(at, 5, day);
+    };
+    for (EventSource& source : recipe_.events) settle(source.source);
+    for (StreamSource& stream : recipe_.streams) settle(stream.events.source);
+    for (auto* table : {&recipe_.users, &recipe_.items})
+      if (*table) settle((*table)->source);
+  }
+
+  /// Sources of history alone were read when the dataset was made.
+  void continue_from(const fs::path& dataset) {
+    before_ = open_before(dataset, given_);
+    std::erase_if(recipe_.events,
+                  [](const EventSource& source) { return source.role == "history"; });
+    if (recipe_.events.empty())
+      fail<ConfigError>("the recipe's events are history alone: there is no day to add");
+  }
+
+  void check_keeping() const {
+    if (recipe_.attribution && (recipe_.keep_log || scope_.days))
+      fail<ConfigError>(
+          "an attributed log cannot be kept or read by days: the windows of its discoveries reach "
+          "into later days; ingest the whole log");
+  }
+
   void read_log() {
     create_reject_table(*db_);
     tables_.push_back(read_entity_table(*db_, recipe_, Side::kUser, from_));
@@ -101,9 +141,10 @@ class Builder {
     }
     StreamReader streams(*db_, recipe_.streams, from_);
     events_ = map_events(*db_, recipe_.events, recipe_.context, from_, recipe_.max_rejected,
-                         streams.whole());
+                         streams.whole(), scope_);
     if (recipe_.attribution) db_->run("DROP TABLE attributed");
-    const std::vector<EventCounts> counts = streams.read(events_.whole, recipe_.max_rejected);
+    const std::vector<EventCounts> counts =
+        streams.read(events_.whole, recipe_.max_rejected, scope_);
     for (size_t i = 0; i < counts.size(); ++i) result_.streams[recipe_.streams[i].name] = counts[i];
     result_.rows_read = events_.counts.rows_read;
     result_.kept = events_.counts.kept;
@@ -113,11 +154,20 @@ class Builder {
           fmt::format("COPY (SELECT file, row, reason, value FROM rejects ORDER BY source, file, "
                       "row) TO {} (FORMAT parquet)",
                       sql_string((folder() / "rejects.parquet").string())));
+    if (const auto days = find_days(*db_, events_, before_ ? &*before_ : nullptr, allow_gap_)) {
+      result_.days = days->all;
+      if (before_) result_.days_added = days->added;
+    }
+    if (recipe_.keep_log) keep_events(*db_, recipe_.streams, folder());
     check_interrupt("ingest");
   }
 
   void make_clicks() {
-    for (const EntityTable& table : tables_) number_entities(*db_, table, recipe_.streams);
+    for (const EntityTable& table : tables_) {
+      if (before_) restore_entities(*db_, table, *before_);
+      number_entities(*db_, table, recipe_.streams);
+      if (recipe_.keep_log) keep_entities(*db_, table, folder());
+    }
     result_.users = count(*db_, "users");
     result_.items = count(*db_, "items");
     order_clicks(*db_, recipe_, events_);
@@ -129,7 +179,9 @@ class Builder {
       fail<DataError>("the split leaves no training click of {}: {}", result_.clicks,
                       result_.split.dump());
     result_.read_rule = recipe_.read_rule;
-    result_.read_threshold = find_threshold(*db_, recipe_);
+    result_.read_threshold = before_ && recipe_.read_rule == "median"
+                                 ? before_->manifest.at("read_threshold").get<double>()
+                                 : find_threshold(*db_, recipe_);
     check_interrupt("ingest");
   }
 
@@ -152,7 +204,7 @@ class Builder {
       write_impressions(*db_, recipe_, folder(), split_, events_, result_);
       db_->run("DROP TABLE events");
     }
-    vocabularies_ = write_vocabularies(*db_, recipe_, trained, folder());
+    vocabularies_ = write_vocabularies(*db_, recipe_, trained, folder(), scope_.kept);
     write_features(*db_, recipe_, vocabularies_, folder());
     // (Giving back all that memory takes a while.)
     closing_ = std::async(background(), [db = std::move(db_)] {});
@@ -219,6 +271,7 @@ class Builder {
     if (std::none_of(recipe_.features.begin(), recipe_.features.end(),
                      [](const FeatureEntry& entry) { return entry.to_fit(); }))
       return;
+    if (before_) return keep_transforms(*before_, recipe_.features);
     std::vector<FeatureEntry> untransformed = recipe_.features;
     write_manifest(folder(), manifest(make_schema(untransformed, vocabularies_.rows)), files);
     fit_transforms(Dataset(folder(), /*deep=*/false), recipe_.features);
@@ -250,15 +303,27 @@ class Builder {
     if (result_.read_threshold) json["read_threshold"] = *result_.read_threshold;
     if (unclicked_seconds_) json["unclicked_seconds"] = true;
     if (recipe_.attribution) json["attribution"] = result_.attribution;
+    if (recipe_.keep_log) json["log"] = kept_log();
+    if (before_) json["lineage"] = lineage_after(*before_);
     json["counts"].erase("attribution");
     json["counts"].erase("dataset");
     json["counts"].erase("seconds");
     return json;
   }
 
+  Json kept_log() const {
+    Json filters;
+    for (const EntityTable& table : tables_) filters[table.name] = table.filters;
+    return {{"days", result_.days ? Json(format_days(*result_.days)) : Json()},
+            {"filters", std::move(filters)}};
+  }
+
   Json given_;
   fs::path from_;
   DataRecipe recipe_;
+  LogScope scope_;
+  bool allow_gap_;
+  std::optional<DatasetBefore> before_;
   FolderInMaking making_;
   fs::path work_;
   std::unique_ptr<DuckDb> db_;
@@ -296,8 +361,10 @@ std::vector<std::string> impression_columns(const DataRecipe& recipe) {
 }  // namespace
 
 IngestResult ingest(const Json& recipe, const IngestOptions& options) {
-  check(!options.out.empty(), "ingest: no folder for the dataset is given");
-  return Builder(recipe, options).build();
+  IngestOptions settled = options;
+  if (settled.out.empty()) settled.out = settled.append;
+  check(!settled.out.empty(), "ingest: no folder for the dataset is given");
+  return Builder(recipe, settled).build();
 }
 
 std::string attribution_sql(const Json& recipe) {
@@ -322,6 +389,8 @@ Json to_json(const IngestResult& result) {
         {"rows_read", counts.rows_read}, {"kept", counts.kept}, {"rejected", counts.rejected}};
   if (!result.attribution.is_null()) json["attribution"] = result.attribution;
   if (result.read_threshold) json["read_threshold"] = *result.read_threshold;
+  if (result.days) json["days"] = format_days(*result.days);
+  if (result.days_added) json["days_added"] = format_days(*result.days_added);
   return json;
 }
 
@@ -352,6 +421,9 @@ std::string describe(const IngestResult& result) {
         with_thousands(result.attribution.at("rows").get<int64_t>()),
         with_thousands(result.attribution.at("discoveries").get<int64_t>()),
         with_thousands(result.attribution.at("unknown").get<int64_t>()));
+  if (result.days_added)
+    text += fmt::format("\n  days {}, of which {} new", format_days(*result.days),
+                        format_days(*result.days_added));
   if (rejects) text += "\n  each is listed in rejects.parquet";
   text += fmt::format("\n  {} users, {} items, {} clicks ({})", with_thousands(result.users),
                       with_thousands(result.items), with_thousands(result.clicks),

@@ -15,8 +15,14 @@ namespace retort {
 
 struct IngestOptions {
   fs::path from;                   // where the recipe's paths start; empty: RETORT_DATA, else "."
-  fs::path out;                    // the dataset folder; must not exist
+  fs::path out;                    // the dataset folder; must not exist, but with `append`
   std::optional<uint64_t> seed{};  // of the protocol's frozen negatives, instead of the recipe's
+  std::optional<DayRange> days{};  // only the events (and those of streams) of these days
+  bool keep_log = false;           // so that days can be added later; also [ingest] keep_log
+  /// A dataset that keeps its log, to which the sources add days; it gives way to the new one
+  /// where `out` is empty or the same.
+  fs::path append{};
+  bool allow_gap = false;  // days without data between its end and the first one added
 };
 
 struct IngestResult {
@@ -29,6 +35,7 @@ struct IngestResult {
   std::map<std::string, std::map<std::string, int64_t>> table_rejected;
   /// Of each stream, by name: as for the events.
   std::map<std::string, EventCounts> streams;
+  std::optional<DayRange> days, days_added;  // of the events, where they have a time
   int64_t users = 0, items = 0, clicks = 0, impressions = 0;
   std::map<std::string, int64_t> clicks_of_split;  // train, valid, test, history
   std::string read_rule;                           // "none", "median", "seconds"

@@ -34,15 +34,19 @@ std::string counted_texts(const FeatureEntry& entry) {
 }
 
 int64_t write_vocabulary(DuckDb& db, const std::string& name, const std::string& texts,
-                         int64_t min_count, const fs::path& folder) {
+                         int64_t min_count, const fs::path& folder, const fs::path& before) {
   StringWriter writer(folder, "vocabulary." + name);
-  writer.push("");
+  const Columns columns = before.empty() ? Columns() : Columns(before);
+  const StringIndex kept(before.empty() ? Strings() : columns.strings("vocabulary." + name));
+  if (before.empty()) writer.push("");
+  for (int64_t row = 0; row < kept.strings().size(); ++row) writer.push(kept.strings()[row]);
   db.query(
       fmt::format("SELECT text FROM ({}) WHERE text IS NOT NULL GROUP BY text HAVING sum(n) >= "
                   "{} ORDER BY sum(n) DESC, text",
                   texts, min_count),
       [&](const ResultChunk& chunk) {
-        for (int64_t row = 0; row < chunk.rows(); ++row) writer.push(chunk.text(0, row));
+        for (int64_t row = 0; row < chunk.rows(); ++row)
+          if (before.empty() || kept.find(chunk.text(0, row)) < 0) writer.push(chunk.text(0, row));
       });
   writer.close();
   return writer.size();
@@ -111,7 +115,8 @@ void write_values(DuckDb& db, const FeatureEntry& entry, const fs::path& folder,
 }  // namespace
 
 VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe,
-                                   const TrainingClicks& trained, const fs::path& folder) {
+                                   const TrainingClicks& trained, const fs::path& folder,
+                                   const fs::path& before) {
   VocabularySizes sizes;
   std::map<std::string, std::string> texts;
   std::map<std::string, int64_t> min_count;
@@ -131,7 +136,7 @@ VocabularySizes write_vocabularies(DuckDb& db, const DataRecipe& recipe,
     db.append(table_of(side) + "_trained", side == Side::kUser ? trained.of_user : trained.of_item);
   }
   for (const auto& [name, sql] : texts)
-    sizes.rows[name] = write_vocabulary(db, name, sql, min_count[name], folder);
+    sizes.rows[name] = write_vocabulary(db, name, sql, min_count[name], folder, before);
   return sizes;
 }
 

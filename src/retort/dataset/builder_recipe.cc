@@ -51,6 +51,7 @@ void read_ingest(const Json& recipe, DataRecipe& out) {
   Fields fields(recipe, "ingest");
   fields.read("max_rejected", out.max_rejected);
   fields.read("memory", out.memory);
+  fields.read("keep_log", out.keep_log);
   fields.finish();
   if (!(out.max_rejected >= 0 && out.max_rejected <= 1))
     fail<ConfigError>("{}: {} is no share between 0 and 1", fields.name("max_rejected"),

@@ -59,6 +59,7 @@ struct DataRecipe {
   SplitOptions split;
   double max_rejected = 0.01;
   std::string memory = "2GB";
+  bool keep_log = false;  // so that days can be added
   Protocol protocol;
   std::string candidates;  // SQL condition over the items table; "" = all items
   std::vector<FeatureEntry> features;

@@ -95,6 +95,11 @@ bool reject_rows(DuckDb& db, const Scan& scan, const std::string& raw, double ma
   return duplicates;
 }
 
+bool has_table(DuckDb& db, const std::string& name) {
+  return db.query_integer("SELECT 1 FROM duckdb_tables() WHERE table_name = " + sql_string(name))
+      .has_value();
+}
+
 /// Text columns of CSV and JSON whose every value is a number become numbers.
 void find_numbers(DuckDb& db, EntityTable& table) {
   for (size_t i = 0; i < table.filters.size(); ++i) {
@@ -196,24 +201,28 @@ void number_entities(DuckDb& db, const EntityTable& table,
   for (const StreamSource& stream : streams)
     logged += fmt::format(" UNION ALL SELECT {} AS logged FROM {} WHERE NOT rejected", field,
                           sql_name(stream.table()));
-  const bool has_table =
-      db.query_integer(
-            fmt::format("SELECT 1 FROM duckdb_tables() WHERE table_name = '{}_table'", table.name))
-          .has_value();
   std::string rows = fmt::format(
       "SELECT CAST(logged AS VARCHAR) AS key, logged FROM (SELECT DISTINCT logged FROM ({}))",
       logged);
-  if (has_table)
+  if (has_table(db, table.name + "_table"))
     rows = fmt::format(
         "SELECT coalesce(e.key, t.key) AS key, e.logged, t.* EXCLUDE (key, file, row, reason, "
         "value) "
         "FROM ({}) e FULL JOIN (SELECT * FROM {}_table WHERE reason IS NULL) t ON t.key = e.key",
         rows, table.name);
+  std::string order = "key";
+  if (has_table(db, table.name + "_before")) {
+    rows = fmt::format(
+        "SELECT r.*, b.id AS before FROM ({}) r LEFT JOIN {}_before b ON b.key = "
+        "r.key",
+        rows, table.name);
+    order = "before NULLS LAST, key";
+  }
   // The place in the sorted table is the number: a sort runs on all threads, a row_number() on one.
   db.run(
-      fmt::format("CREATE TABLE {0}_sorted AS SELECT * FROM ({1}) ORDER BY key; CREATE VIEW {0} "
-                  "AS SELECT CAST(rowid AS INTEGER) AS id, * FROM {0}_sorted",
-                  table.name, rows));
+      fmt::format("CREATE TABLE {0}_sorted AS SELECT * {2} FROM ({1}) ORDER BY {3}; CREATE VIEW "
+                  "{0} AS SELECT CAST(rowid AS INTEGER) AS id, * FROM {0}_sorted",
+                  table.name, rows, order == "key" ? "" : "EXCLUDE (before)", order));
 }
 
 void write_entities(DuckDb& db, const EntityTable& table, const fs::path& folder) {

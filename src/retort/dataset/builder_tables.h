@@ -27,7 +27,8 @@ EntityTable read_entity_table(DuckDb& db, DataRecipe& recipe, Side side, const f
 
 /// Numbers all entities: users(id, key, logged, ..) and items(id, key, logged, ..), ids by key;
 /// `logged` is the key as the table `events` and the tables of streams have it, NULL where it does
-/// not occur there.
+/// not occur there. With the table SIDE_before(id, key), these keep their numbers and the others
+/// come after them.
 void number_entities(DuckDb& db, const EntityTable& table,
                      const std::vector<StreamSource>& streams);
 

@@ -77,8 +77,18 @@ struct Loader::State {
         dropout(options.seed, "oov_dropout") {
     if (options.rows == "impressions") {
       check_no_context(data.schema());
-      requests = std::make_unique<RequestOrder>(data, options.split, options.limit, options.batch);
+      requests =
+          std::make_unique<RequestOrder>(data, options.split, options.limit, options.batch,
+                                         RequestOrder::Moments{options.since, options.until});
       return;
+    }
+    if (!options.all_time()) {
+      const std::span<const int64_t> times = data.clicks().time;
+      for (const int64_t row : rows)
+        if (const int64_t time = times[static_cast<size_t>(row)];
+            time >= options.since && time < options.until)
+          rows_in_time.push_back(row);
+      rows = rows_in_time;
     }
     if (options.negatives > 0) sampler = make_sampler(options.sampler, data, options.sampling);
     if (options.reject_clicked) trained = std::make_unique<TrainedItems>(data);
@@ -117,6 +127,7 @@ struct Loader::State {
     batch.read.push_back(0);
     batch.seconds.push_back(0);
     batch.known.push_back(1);
+    batch.source.push_back(-1);
     for (std::vector<float>& label : batch.labels) label.push_back(kUnknown);
   }
 
@@ -137,6 +148,7 @@ struct Loader::State {
     const int32_t user = clicks.user[at];
     const int64_t time = clicks.time[at];
     add_row(batch, user, clicks.item[at], time, group_row);
+    batch.source.back() = click;
     batch.click.back() = 1;
     batch.read.back() = clicks.read[at] != 0 ? 1.0F : 0.0F;
     set_seconds(batch, clicks.seconds[at]);
@@ -177,7 +189,8 @@ struct Loader::State {
   const Dataset& dataset;
   LoaderOptions options;
   Assembler assembler;
-  std::span<const int64_t> rows;  // positions in Clicks of the split's positives
+  std::span<const int64_t> rows;      // positions in Clicks of the split's positives
+  std::vector<int64_t> rows_in_time;  // where not all moments count
   Rng negatives, order, dropout;
   std::unique_ptr<NegativeSampler> sampler;
   std::unique_ptr<TrainedItems> trained;
@@ -193,7 +206,7 @@ void Loader::State::assemble(Moments& moments, int64_t epoch, Batch& batch) cons
     moments.pair_users.push_back(moments.groups[static_cast<size_t>(batch.user_of_row[r])]);
   }
   std::optional<Assembler::Dropout> of_users, of_items;
-  if (options.training) {
+  if (options.training && options.dropout) {
     const Rng rng = dropout.fork(static_cast<uint64_t>(epoch));
     of_users = Assembler::Dropout{rng, moments.group_positions};
     of_items = Assembler::Dropout{rng, moments.item_positions};
@@ -205,7 +218,10 @@ void Loader::State::assemble(Moments& moments, int64_t epoch, Batch& batch) cons
 
 void Loader::State::load_clicks(int64_t epoch, int64_t index, Batch& batch) const {
   const auto permutation = shuffle(epoch);
-  const Rng rng = options.training ? negatives.fork(static_cast<uint64_t>(epoch)) : negatives;
+  const Rng rng = options.negatives_epoch
+                      ? negatives.fork(static_cast<uint64_t>(*options.negatives_epoch))
+                  : options.training ? negatives.fork(static_cast<uint64_t>(epoch))
+                                     : negatives;
   Moments& moments = fresh_moments();
   const int64_t begin = index * per_batch;
   const int64_t positives = std::min(count - begin, per_batch);
@@ -226,6 +242,7 @@ void Loader::State::add_shown(Batch& batch, int64_t position, int64_t group_row)
   const Impressions& shown = dataset.impressions();
   const auto at = static_cast<size_t>(position);
   add_row(batch, shown.user[at], shown.item[at], shown.time[at], group_row);
+  batch.source.back() = position;
   set_labels(batch, shown.labels, at);
   if (shown.clicked[at] != 0) {
     batch.click.back() = 1;
@@ -258,6 +275,18 @@ void Loader::State::load_requests(int64_t epoch, int64_t index, Batch& batch) co
     moments.group_positions.push_back(static_cast<uint64_t>(request.begin));
   }
   assemble(moments, epoch, batch);
+}
+
+int64_t before_end_of(const Dataset& dataset, Split split, int64_t lag, const std::string& where) {
+  const std::span<const int64_t> rows = dataset.rows_of(split);
+  if (!dataset.has_time() || rows.empty())
+    fail<ConfigError>("{}: {} has no {}", where, dataset.folder().string(),
+                      rows.empty() ? fmt::format("click in the split '{}'", name_of(split))
+                                   : "moments of its clicks (the log has no time)");
+  int64_t last = std::numeric_limits<int64_t>::min();
+  for (const int64_t row : rows)
+    last = std::max(last, dataset.clicks().time[static_cast<size_t>(row)]);
+  return last + 1 - lag;
 }
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
@@ -295,6 +324,7 @@ void Loader::load(int64_t epoch, int64_t index, Batch& batch) const {
   batch.read.clear();
   batch.seconds.clear();
   batch.known.clear();
+  batch.source.clear();
   batch.labels.assign(state_->dataset.labels().size(), {});
   batch.logged.click.clear();
   batch.logged.dwm.clear();

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "retort/dataset/assembler.h"
@@ -26,11 +28,25 @@ struct LoaderOptions {
   /// training: shuffled, fresh negatives and id dropout each epoch. Otherwise file order, frozen
   /// negatives (the draw does not depend on the epoch), no dropout.
   bool training = true;
+  bool dropout = true;  // of ids and elements, where training
+  /// The negatives are those of this epoch of training, whatever the epoch is.
+  std::optional<int64_t> negatives_epoch{};
   int64_t limit = 0;  // at most this many positives (requests), evenly spaced; 0 = all
+  /// Rows of moments in [since, until) alone, in microseconds.
+  int64_t since = std::numeric_limits<int64_t>::min();
+  int64_t until = std::numeric_limits<int64_t>::max();
+  bool all_time() const {
+    return since == std::numeric_limits<int64_t>::min() &&
+           until == std::numeric_limits<int64_t>::max();
+  }
   /// Of `parts` contiguous parts of each batch's positives (requests) only number `part` is
   /// assembled, which may be empty: one part a rank. What the other numbers count does not change.
   int32_t part = 0, parts = 1;
 };
+
+/// The moment `lag` before the end of a split, which is just after its last click. Throws
+/// ConfigError naming `where` for a dataset without time or a split without clicks.
+int64_t before_end_of(const Dataset& dataset, Split split, int64_t lag, const std::string& where);
 
 /// Row order inside a batch: positive, its n negatives, next positive, ... or the articles of a
 /// request by position, next request, ... One user row a group.

@@ -11,7 +11,8 @@ constexpr size_t kEpochs = 4;  // whose bounds are kept
 
 /// Consecutive impressions of one user, moment and request; those without a number are alone with
 /// their moment.
-std::vector<RequestOrder::Request> requests_of(const Impressions& shown, Split split) {
+std::vector<RequestOrder::Request> requests_of(const Impressions& shown, Split split,
+                                               RequestOrder::Moments moments) {
   std::vector<RequestOrder::Request> requests;
   const auto wanted = static_cast<uint8_t>(split);
   for (int64_t begin = 0; begin < shown.size();) {
@@ -24,7 +25,9 @@ std::vector<RequestOrder::Request> requests_of(const Impressions& shown, Split s
       ++request.size;
       request.rows += shown.split[at] == wanted ? 1 : 0;
     }
-    if (request.rows > 0) requests.push_back(request);
+    const int64_t time = shown.time[first];
+    if (request.rows > 0 && time >= moments.since && time < moments.until)
+      requests.push_back(request);
     begin += request.size;
   }
   return requests;
@@ -32,14 +35,15 @@ std::vector<RequestOrder::Request> requests_of(const Impressions& shown, Split s
 
 }  // namespace
 
-RequestOrder::RequestOrder(const Dataset& dataset, Split split, int64_t limit, int64_t batch) {
+RequestOrder::RequestOrder(const Dataset& dataset, Split split, int64_t limit, int64_t batch,
+                           Moments moments) {
   const Impressions& shown = dataset.impressions();
   if (shown.size() == 0)
     fail<ConfigError>(
         "train.rows: {} has no impressions, only clicks; ingest a log with shown articles or write "
         "rows = \"clicks\"",
         dataset.folder().string());
-  requests_ = requests_of(shown, split);
+  requests_ = requests_of(shown, split, moments);
   const auto all = static_cast<int64_t>(requests_.size());
   count_ = limit > 0 ? std::min(limit, all) : all;
   for (int64_t place = 0; place < count_ && count_ < all; ++place)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,9 +29,15 @@ class RequestOrder {
     int64_t begin = 0, end = 0, rows = 0;
   };
 
+  /// Requests of [since, until) alone.
+  struct Moments {
+    int64_t since = std::numeric_limits<int64_t>::min();
+    int64_t until = std::numeric_limits<int64_t>::max();
+  };
+
   /// At most `limit` requests, evenly spaced; 0 = all. Throws ConfigError where `batch` rows cannot
   /// hold three of the longest requests.
-  RequestOrder(const Dataset& dataset, Split split, int64_t limit, int64_t batch);
+  RequestOrder(const Dataset& dataset, Split split, int64_t limit, int64_t batch, Moments moments);
 
   int64_t requests() const { return count_; }
   int64_t rows() const { return rows_; }

@@ -372,18 +372,47 @@ std::vector<std::pair<std::string, std::string>> DuckDb::describe(const std::str
 }
 
 void DuckDb::append(const std::string& table, std::span<const int64_t> values) {
+  TableAppender appender(*this, table);
+  for (const int64_t value : values) {
+    appender.integer(value);
+    appender.end_row();
+  }
+  appender.close();
+}
+
+struct TableAppender::State {
+  std::string table;
   Appender appender;
-  const auto checked = [&](duckdb_state state) {
+  void check(duckdb_state state) {
     if (state == DuckDBError)
       throw IoError(message_of(table, duckdb_appender_error(appender.handle)));
-  };
-  checked(duckdb_appender_create(state_->connection, nullptr, table.c_str(), &appender.handle));
-  for (const int64_t value : values) {
-    checked(duckdb_append_int64(appender.handle, value));
-    checked(duckdb_appender_end_row(appender.handle));
   }
-  checked(duckdb_appender_close(appender.handle));
+};
+
+TableAppender::TableAppender(DuckDb& db, const std::string& table)
+    : state_(std::make_unique<State>()) {
+  state_->table = table;
+  state_->check(duckdb_appender_create(db.state_->connection, nullptr, table.c_str(),
+                                       &state_->appender.handle));
 }
+
+TableAppender::~TableAppender() = default;
+
+void TableAppender::text(std::string_view value) {
+  state_->check(duckdb_append_varchar_length(state_->appender.handle, value.data(), value.size()));
+}
+void TableAppender::integer(int64_t value) {
+  state_->check(duckdb_append_int64(state_->appender.handle, value));
+}
+void TableAppender::number(float value) {
+  state_->check(duckdb_append_float(state_->appender.handle, value));
+}
+void TableAppender::moment(int64_t microseconds) {
+  state_->check(duckdb_append_timestamp(state_->appender.handle, {microseconds}));
+}
+void TableAppender::null() { state_->check(duckdb_append_null(state_->appender.handle)); }
+void TableAppender::end_row() { state_->check(duckdb_appender_end_row(state_->appender.handle)); }
+void TableAppender::close() { state_->check(duckdb_appender_close(state_->appender.handle)); }
 
 std::string sql_string(std::string_view text) {
   std::string quoted = "'";

@@ -72,6 +72,30 @@ class DuckDb {
   void append(const std::string& table, std::span<const int64_t> values);
 
  private:
+  friend class TableAppender;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Appends rows to a table, value by value in the order of its columns. Throws IoError with
+/// DuckDB's message.
+class TableAppender {
+ public:
+  TableAppender(DuckDb& db, const std::string& table);
+  ~TableAppender();
+  TableAppender(const TableAppender&) = delete;
+  TableAppender& operator=(const TableAppender&) = delete;
+
+  void text(std::string_view value);
+  void integer(int64_t value);
+  void number(float value);
+  void moment(int64_t microseconds);  // TIMESTAMP
+  void null();
+  void end_row();
+  /// Must be called: rows that were not closed are lost.
+  void close();
+
+ private:
   struct State;
   std::unique_ptr<State> state_;
 };

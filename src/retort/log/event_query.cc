@@ -379,4 +379,10 @@ std::string event_query(DuckDb& db, const Scan& scan, const EventSource& source,
       columns, value, reason, typed_select(source, parts, context, whole, raw, key));
 }
 
+std::string rows_of_days(const std::string& query, const LogScope& scope) {
+  if (!scope.days) return query;
+  return fmt::format("SELECT * FROM ({}) WHERE reason IS NOT NULL OR (time >= {} AND time < {})",
+                     query, scope.days->from, scope.days->until);
+}
+
 }  // namespace retort

@@ -18,6 +18,9 @@ std::string event_query(DuckDb& db, const Scan& scan, const EventSource& source,
                         const std::vector<ContextColumn>& context, const WholeKeys& whole,
                         const std::string& key);
 
+/// Of an event query, the rows of the scope's days, rejects included.
+std::string rows_of_days(const std::string& query, const LogScope& scope);
+
 /// SQL giving text from an expression of the type: "" and NaN become NULL, 12.0 becomes '12'.
 std::string text_sql(const std::string& sql, const std::string& type);
 /// SQL giving DOUBLE, NULL where it does not parse.

@@ -162,7 +162,30 @@ WholeKeys look_at_sources(DuckDb& db, const std::vector<EventSource>& sources,
   return whole;
 }
 
+/// The kept log's rows are the first of the table, whose columns are wide enough for both.
+std::string kept_rows(const fs::path& dataset) {
+  return fmt::format("read_parquet({})", sql_string(kept_events(dataset).string()));
+}
+void look_at_kept(DuckDb& db, const fs::path& dataset, WholeKeys& whole, Events& events) {
+  for (const auto& [name, type] : db.describe("SELECT * FROM " + kept_rows(dataset))) {
+    if (name == "user") whole.user = type == "BIGINT";
+    if (name == "item") whole.item = type == "BIGINT";
+    if (name == "request") events.has_requests = true;
+    if (name == "split") events.has_splits = true;
+  }
+}
+void insert_kept(DuckDb& db, const fs::path& dataset, Events& events) {
+  db.run("INSERT INTO events BY NAME SELECT *, false AS rejected FROM " + kept_rows(dataset));
+  if (events.has_requests) db.run("UPDATE events SET clicked = true WHERE clicked IS NULL");
+  events.kept_before = db.query_integer("SELECT count(*) FROM events").value_or(0);
+}
+
 }  // namespace
+
+fs::path kept_events(const fs::path& dataset) { return dataset / "log.events.parquet"; }
+fs::path kept_stream(const fs::path& dataset, const std::string& stream) {
+  return dataset / ("log.stream_" + stream + ".parquet");
+}
 
 bool is_label_name(std::string_view name) {
   const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
@@ -222,21 +245,29 @@ void check_rejects(DuckDb& db, const std::string& source_prefix, int64_t rows_re
 
 Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
                   const std::vector<ContextColumn>& context, const fs::path& from,
-                  double max_rejected, const WholeKeys& allowed) {
+                  double max_rejected, const WholeKeys& allowed, const LogScope& scope) {
   Events events;
+  WholeKeys may_be_whole = allowed;
   events.has_time = all_or_none(sources);
+  if (scope.days && !events.has_time)
+    fail<ConfigError>("days {} cannot be told apart: the recipe's events have no time",
+                      format_days(*scope.days));
+  if (!scope.kept.empty()) look_at_kept(db, scope.kept, may_be_whole, events);
   std::vector<Scan> scans;
   for (size_t i = 0; i < sources.size(); ++i)
     scans.push_back(open_source(db, sources[i].source, from, fmt::format("events_{}", i + 1)));
   check_context(db, scans, context);
-  events.whole = look_at_sources(db, sources, scans, allowed, events);
+  may_be_whole = {may_be_whole.user && allowed.user, may_be_whole.item && allowed.item};
+  events.whole = look_at_sources(db, sources, scans, may_be_whole, events);
   const WholeKeys& whole = events.whole;
   db.run(table_definition(context, whole, events));
+  if (!scope.kept.empty()) insert_kept(db, scope.kept, events);
   for (size_t i = 0; i < sources.size(); ++i) {
     Progress progress(fmt::format("read {}", scans[i].label), 100, "%");
     const int64_t before = db.query_integer("SELECT count(*) FROM events").value_or(0);
-    const std::string query =
-        event_query(db, scans[i], sources[i], context, whole, fmt::format("events.{}", i + 1));
+    const std::string query = rows_of_days(
+        event_query(db, scans[i], sources[i], context, whole, fmt::format("events.{}", i + 1)),
+        scope);
     db.run(fmt::format("INSERT INTO events SELECT {} FROM ({})",
                        table_columns(context.size(), events), query),
            scans[i].label, &progress);
@@ -246,17 +277,21 @@ Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
       add_rejects(
           db, scans[i],
           fmt::format("SELECT file, row, reason, value FROM ({}) WHERE reason IS NOT NULL", query));
-    if (db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
+    if (!scope.days && db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
         !db.query_integer("SELECT 1 FROM rejects WHERE source = " + sql_string(scans[i].name)))
       fail<DataError>("{}: there is not one row of data", scans[i].label);
     if (scans[i].staged) db.run("DROP TABLE " + sql_name(scans[i].name + "_files"));
   }
   events.counts.kept =
-      db.query_integer("SELECT count(*) FROM events WHERE NOT rejected").value_or(0);
+      db.query_integer("SELECT count(*) FROM events WHERE NOT rejected").value_or(0) -
+      events.kept_before;
   events.counts.rejected = count_rejects(db, "events");
   events.counts.rows_read = events.counts.kept;
   for (const auto& [reason, count] : events.counts.rejected) events.counts.rows_read += count;
   check_rejects(db, "events", events.counts.rows_read, max_rejected);
+  if (scope.days && events.counts.kept == 0)
+    fail<DataError>("{}: no event of {}{}", scans.front().label, format_days(*scope.days),
+                    events.counts.rows_read > 0 ? " that could be kept; see the rejects" : "");
   return events;
 }
 

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "retort/log/days.h"
 #include "retort/log/source.h"
 
 namespace retort {
@@ -55,10 +57,21 @@ struct WholeKeys {
   bool user = true, item = true;
 };
 
+/// Which rows of the sources count, and what came before them.
+struct LogScope {
+  std::optional<DayRange> days;  // rows of other moments are not there
+  fs::path kept;                 // a dataset's folder whose kept log comes first; empty: nothing
+};
+/// The files of a kept log: Parquet of the good rows of the tables `events` and stream_NAME, with
+/// their columns and in their order.
+fs::path kept_events(const fs::path& dataset);
+fs::path kept_stream(const fs::path& dataset, const std::string& stream);
+
 /// What is known of the table `events`.
 struct Events {
   EventCounts counts;
-  WholeKeys whole;  // how user and item are kept
+  int64_t kept_before = 0;  // its first rows, of the scope's kept log; not among the counts
+  WholeKeys whole;          // how user and item are kept
   bool has_time = false;
   bool has_seconds = false;
   bool has_impressions = false;  // some rows were shown and not clicked
@@ -73,10 +86,11 @@ struct Events {
 /// with has_requests and has_splits. time: microseconds since 1970 (UTC), 0 without time; split: 0
 /// train .. 3 history, NULL where the split is decided by moments. Numbers are seconds,
 /// milliseconds, microseconds or nanoseconds by magnitude; text is a number or ISO 8601. Throws
-/// DataError when more than `max_rejected` of the rows read are rejects.
+/// DataError when more than `max_rejected` of the rows read are rejects, or when a scope's days
+/// have no row.
 Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
                   const std::vector<ContextColumn>& context, const fs::path& from,
-                  double max_rejected, const WholeKeys& whole = {});
+                  double max_rejected, const WholeKeys& whole = {}, const LogScope& scope = {});
 
 /// Rejects of one source (or of all whose name begins so) by reason.
 std::map<std::string, int64_t> count_rejects(DuckDb& db, const std::string& source_prefix);

@@ -9,8 +9,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = 86'400'000'000;
-
 constexpr const char* kTables =
     " Feature tables of users and items carry no time: their values may have been recorded after "
     "the training period.";

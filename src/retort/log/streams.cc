@@ -36,6 +36,17 @@ StreamSource read_stream(const Json& entry, size_t index) {
   return stream;
 }
 
+/// The rows of the scope's kept log before those of the source.
+std::string kept_rows(const StreamSource& stream, const WholeKeys& whole, const LogScope& scope) {
+  if (scope.kept.empty()) return {};
+  const auto type_of = [](bool number) { return number ? "BIGINT" : "VARCHAR"; };
+  return fmt::format(
+      "SELECT CAST(\"user\" AS {}) AS \"user\", CAST(item AS {}) AS item, time, seconds, false AS "
+      "rejected FROM read_parquet({}) UNION ALL ",
+      type_of(whole.user), type_of(whole.item),
+      sql_string(kept_stream(scope.kept, stream.name).string()));
+}
+
 /// What stands in rejects.source: no other stream's begins so.
 std::string reject_name(size_t index) { return fmt::format("streams_{:04}", index + 1); }
 
@@ -67,25 +78,34 @@ StreamReader::StreamReader(DuckDb& db, const std::vector<StreamSource>& sources,
   }
 }
 
-std::vector<EventCounts> StreamReader::read(const WholeKeys& whole, double max_rejected) {
+std::vector<EventCounts> StreamReader::read(const WholeKeys& whole, double max_rejected,
+                                            const LogScope& scope) {
   std::vector<EventCounts> all;
   for (size_t i = 0; i < sources_.size(); ++i) {
     const StreamSource& stream = sources_[i];
     const std::string table = sql_name(stream.table());
-    const std::string query =
-        event_query(db_, scans_[i], stream.events, {}, whole, "streams." + stream.name);
+    const std::string query = rows_of_days(
+        event_query(db_, scans_[i], stream.events, {}, whole, "streams." + stream.name), scope);
     Progress progress("read stream " + stream.name, 100, "%");
-    db_.run(fmt::format("CREATE TABLE {} AS SELECT \"user\", item, time, seconds, reason IS NOT "
+    db_.run(fmt::format("CREATE TABLE {} AS {}SELECT \"user\", item, time, seconds, reason IS NOT "
                         "NULL AS rejected FROM ({})",
-                        table, query),
+                        table, kept_rows(stream, whole, scope), query),
             scans_[i].label, &progress);
+    const int64_t before =
+        scope.kept.empty()
+            ? 0
+            : db_.query_integer(
+                     fmt::format("SELECT count(*) FROM read_parquet({})",
+                                 sql_string(kept_stream(scope.kept, stream.name).string())))
+                  .value_or(0);
     if (db_.query_integer("SELECT 1 FROM " + table + " WHERE rejected LIMIT 1"))
       add_rejects(
           db_, scans_[i],
           fmt::format("SELECT file, row, reason, value FROM ({}) WHERE reason IS NOT NULL", query));
     EventCounts counts;
     counts.kept =
-        db_.query_integer("SELECT count(*) FROM " + table + " WHERE NOT rejected").value_or(0);
+        db_.query_integer("SELECT count(*) FROM " + table + " WHERE NOT rejected").value_or(0) -
+        before;
     counts.rejected = count_rejects(db_, reject_name(i));
     counts.rows_read = counts.kept;
     for (const auto& [reason, count] : counts.rejected) counts.rows_read += count;

@@ -25,9 +25,11 @@ class StreamReader {
   /// Which keys are whole numbers in every stream.
   WholeKeys whole() const { return whole_; }
   /// Makes the tables stream_NAME(user, item, time, seconds) in the order of the log, keys kept as
-  /// those of the events, and fills `rejects`. Counts come in the order of
-  /// the sources. Throws DataError when more than `max_rejected` of the rows read are rejects.
-  std::vector<EventCounts> read(const WholeKeys& whole, double max_rejected);
+  /// those of the events, and fills `rejects`. Counts come in the order of the sources, without
+  /// the rows of the scope's kept log. Throws DataError when more than `max_rejected` of the rows
+  /// read are rejects.
+  std::vector<EventCounts> read(const WholeKeys& whole, double max_rejected,
+                                const LogScope& scope = {});
 
  private:
   DuckDb& db_;

@@ -41,15 +41,15 @@ Loss make_soft_bce(const Json& term) {
   read_student_logit(fields, on);
   fields.read("target", target);
   if (!target.starts_with("teacher_") && !target.starts_with("mentor_") &&
-      target != "logged_click" && target != "logged_dwm")
+      !target.starts_with("scored_") && target != "logged_click" && target != "logged_dwm")
     fail<ConfigError>(
-        "{} = '{}': teacher_TASK, mentor_TASK, logged_click or logged_dwm is expected",
+        "{} = '{}': teacher_TASK, mentor_TASK, scored_NAME, logged_click or logged_dwm is expected",
         fields.name("target"), target);
   fields.read("detach", detach);
   fields.read("per_snapshot", per_snapshot);
   fields.finish();
-  if (per_snapshot && !target.starts_with("logged_"))
-    fail<ConfigError>("{}: only logged scores have snapshots, not '{}'",
+  if (per_snapshot && !target.starts_with("logged_") && !target.starts_with("scored_"))
+    fail<ConfigError>("{}: only logged and stored scores have snapshots, not '{}'",
                       fields.name("per_snapshot"), target);
   if (per_snapshot) on += kPerSnapshot;
   return [on, target, detach](const LossInputs& inputs) {

@@ -25,9 +25,9 @@ torch::Tensor soft_bce(const torch::Tensor& target, const torch::Tensor& student
 
 /// Options: on.
 Loss make_weighted_bce(const Json& term);
-/// Options: on; target = teacher_TASK or mentor_TASK (of a frozen ranker), or logged_click or
-/// logged_dwm, the scores of the log; detach; per_snapshot = true: the student's logit on a scale
-/// learned for each snapshot of the logged ranker.
+/// Options: on; target = teacher_TASK or mentor_TASK (of a frozen ranker), scored_NAME (of
+/// [scores]), or logged_click or logged_dwm, the scores of the log; detach; per_snapshot = true:
+/// the student's logit on a scale learned for each snapshot of that ranker.
 Loss make_soft_bce(const Json& term);
 
 }  // namespace retort

@@ -4,11 +4,12 @@
 
 #include "retort/common/error.h"
 #include "retort/loss/inputs.h"
+#include "retort/loss/soft_target.h"
 
 namespace retort {
 
-torch::Tensor kl_bernoulli(const torch::Tensor& teacher, const torch::Tensor& student,
-                           double temperature) {
+torch::Tensor kl_rows(const torch::Tensor& teacher, const torch::Tensor& student,
+                      double temperature) {
   const torch::Tensor u = teacher.detach() / temperature;
   const torch::Tensor x = student / temperature;
   const torch::Tensor p = torch::sigmoid(u);
@@ -16,7 +17,12 @@ torch::Tensor kl_bernoulli(const torch::Tensor& teacher, const torch::Tensor& st
   const torch::Tensor positive = p * (torch::log_sigmoid(u) - torch::log_sigmoid(x));
   const torch::Tensor negative =
       torch::sigmoid(-u) * (torch::log_sigmoid(-u) - torch::log_sigmoid(-x));
-  return temperature * temperature * (positive + negative).mean();
+  return temperature * temperature * (positive + negative);
+}
+
+torch::Tensor kl_bernoulli(const torch::Tensor& teacher, const torch::Tensor& student,
+                           double temperature) {
+  return kl_rows(teacher, student, temperature).mean();
 }
 
 torch::Tensor chi2_literal(const torch::Tensor& teacher, const torch::Tensor& student) {
@@ -42,66 +48,33 @@ torch::Tensor fused_logit(const std::vector<torch::Tensor>& logits,
   return log_p - log_rest;
 }
 
-namespace {
-
-/// The teacher's outputs that a student learns, and what each weighs.
-struct Target {
-  std::vector<std::string> names;
-  std::vector<double> weights;
-
-  torch::Tensor of(const LossInputs& inputs, const char* loss) const {
-    std::vector<torch::Tensor> logits;
-    for (const std::string& name : names)
-      logits.push_back(logit_of(inputs, "teacher_" + name, loss));
-    return logits.size() == 1 && weights[0] == 1 ? logits[0] : fused_logit(logits, weights);
-  }
-};
-
-Target read_target(Fields& fields) {
-  const Json given = fields.sub("target");
-  if (given.is_null()) return {{"read"}, {1}};
-  if (given.is_string() && !given.get<std::string>().empty())
-    return {{given.get<std::string>()}, {1}};
-  Target target;
-  double sum = 0;
-  if (given.is_object())
-    for (const auto& [name, weight] : given.items()) {
-      if (!weight.is_number() || !(weight.get<double>() >= 0))
-        fail<ConfigError>("{} = {}: a weight of 0 or more is expected",
-                          fields.name("target." + name), weight.dump());
-      target.names.push_back(name);
-      target.weights.push_back(weight.get<double>());
-      sum += target.weights.back();
-    }
-  if (!(sum > 0))
-    fail<ConfigError>(
-        "{} = {}: a task of the teacher is expected, or weights of tasks, {{ read = 1, share = 0.5 "
-        "}}, not all 0",
-        fields.name("target"), given.dump());
-  return target;
-}
-
-}  // namespace
-
 Loss make_kl_bernoulli(const Json& term) {
   double temperature = 1;
+  std::string on = "student";
   Fields fields = term_fields(term);
-  const Target target = read_target(fields);
+  read_student_logit(fields, on);
+  const SoftTarget target = SoftTarget::read(fields, "read");
   fields.read("temperature", temperature);
   fields.finish();
   if (!(temperature > 0))
     fail<ConfigError>("{}: a number above 0 is expected, not {}", fields.name("temperature"),
                       temperature);
-  return [target, temperature](const LossInputs& inputs) {
-    return kl_bernoulli(target.of(inputs, "kl_bernoulli"),
-                        logit_of(inputs, "student", "kl_bernoulli"), temperature);
+  return [on, target, temperature](const LossInputs& inputs) {
+    const torch::Tensor student = logit_of(inputs, on, "kl_bernoulli");
+    const torch::Tensor teacher = target.of(inputs, "kl_bernoulli");
+    if (!target.may_be_unknown()) return kl_bernoulli(teacher, student, temperature);
+    const torch::Tensor known = teacher.isnan().logical_not();
+    const torch::Tensor given = torch::where(known, teacher, torch::zeros_like(teacher));
+    return (kl_rows(given, student, temperature) * known).mean();
   };
 }
 
 Loss make_chi2_literal(const Json& term) {
   Fields fields = term_fields(term);
-  const Target target = read_target(fields);
+  const SoftTarget target = SoftTarget::read(fields, "read");
   fields.finish();
+  if (target.may_be_unknown())
+    fail<ConfigError>("{}: a task of the teacher or a mentor's is expected", fields.name("target"));
   return [target](const LossInputs& inputs) {
     return chi2_literal(target.of(inputs, "chi2_literal"),
                         logit_of(inputs, "student", "chi2_literal"));

@@ -19,6 +19,10 @@ namespace retort {
 torch::Tensor kl_bernoulli(const torch::Tensor& teacher, const torch::Tensor& student,
                            double temperature = 1);
 
+/// The same of each row, before the mean. Shapes: [R]. Source: as kl_bernoulli.
+torch::Tensor kl_rows(const torch::Tensor& teacher, const torch::Tensor& student,
+                      double temperature = 1);
+
 /// Eq. 11 as printed, without logarithms: L = mean_i[ p^2 / q + (1 - p)^2 / (1 - q) ], which is
 /// 1 + chi^2(p || q); dL/ds = ((1 - p)^2 e^s - p^2 e^-s) / R, unbounded. An ablation.
 /// Source: DMTL eq. 11, literal; methods A3.
@@ -31,8 +35,8 @@ torch::Tensor chi2_literal(const torch::Tensor& teacher, const torch::Tensor& st
 torch::Tensor fused_logit(const std::vector<torch::Tensor>& logits,
                           const std::vector<double>& weights);
 
-/// Options: target = a task of the teacher: read (l, DMTL), click (a, KD-ctr), ..; or a table of
-/// weights of tasks, whose probabilities are fused as fused_logit does; temperature > 0.
+/// Options: on; target (soft_target.h): a task of the teacher, read (l, DMTL), click (a, KD-ctr),
+/// ..; temperature > 0. Rows whose target is not known add 0 to the mean over all.
 Loss make_kl_bernoulli(const Json& term);
 /// Options: target, as of kl_bernoulli.
 Loss make_chi2_literal(const Json& term);

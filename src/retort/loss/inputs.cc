@@ -50,6 +50,8 @@ std::string remedy_of(const std::string& logit) {
   if (logit == "student") return "";
   if (logit.starts_with("teacher")) return "; add a [teacher] that has this head";
   if (logit.starts_with("mentor")) return "; name a run with a ranking model by distill.run";
+  if (logit.starts_with("scored"))
+    return "; give [scores] a file that has it (`retort score`), or kind = \"snapshot\"";
   if (logit.starts_with("logged"))
     return "; the dataset has no logged scores, or rows are not impressions ([train] rows)";
   return "; use student.kind = \"multi_task\"";

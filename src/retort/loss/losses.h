@@ -31,19 +31,43 @@ struct CatalogueInputs {
   Rng draws;                  // of this step
 };
 
+/// What the scores of a ranking model say of a batch beyond its rows ([scores]); what no loss of
+/// the recipe needs is undefined.
+struct ScoredInputs {
+  // Lists of Q users at their moments, the ranking model's best first.
+  torch::Tensor list_row;      // [Q] int64, a row of the batch with this user and moment
+  torch::Tensor list_items;    // [M, D] of the items of lists and rests
+  torch::Tensor list_places;   // [Q, K] int64, in list_items
+  torch::Tensor list_teacher;  // [Q, K] logits, descending
+  torch::Tensor list_valid;    // [Q, K] bool; a list's valid places come first
+  torch::Tensor rest_places;   // [Q, N] int64: items drawn from those that are not in the list
+  torch::Tensor rest_valid;    // [Q, N] bool; false where there are not so many
+  torch::Tensor rank;          // [R] place of the row's item in its user's whole list, 0: not in it
+  int64_t length = 0;          // K
+  int64_t catalogue = 0;       // candidates
+  int64_t step = 0;            // of training; 0 where there is none
+  // Pairs of a user row and another row's item.
+  torch::Tensor group_row;                           // [G] int64, a row of each user row
+  torch::Tensor row_items;                           // [R, D]
+  torch::Tensor pair_group, pair_row;                // [P] int64: the pairs with a score
+  std::map<std::string, torch::Tensor> pair_logits;  // [P] by name, NaN: unknown
+};
+
 /// What a loss may look at, by the names that recipes use; a name is missing where a recipe has
 /// none. All [R] float.
 struct LossInputs {
   /// "student" s, the student's inner product; "student_<task>" of a student with a vector a task;
   /// "teacher_<output>" of the ranking model ("teacher_click" a, "teacher_read_given_click" b,
   /// "teacher_read" the logit of pCTCVR, "teacher_dwm"); "logged_click", "logged_dwm" of the ranker
-  /// live at the moment (NaN: unknown); "mentor_<output>" of the frozen ranker of an earlier run.
+  /// live at the moment (NaN: unknown); "mentor_<output>" of the frozen ranker of an earlier run;
+  /// "scored_<name>" of a file of scores or what stands for it ([scores]; NaN: unknown).
   std::map<std::string, torch::Tensor> logits{};
   /// "click" y, "read" z, "seconds" T; "known": 1 where T is known, else 0; "reward" w_dwm: min(T,
   /// clip) / mean, of clicks about 1. Labels of the dataset, and of the tasks of a forest those in
   /// the entire space: 1, 0 or NaN where unknown.
   std::map<std::string, torch::Tensor> labels{};
   CatalogueInputs catalogue{};
+  ScoredInputs scored{};
 };
 
 /// Behind a logit's name: on the scale of the row's snapshot.
@@ -56,6 +80,8 @@ using Loss = std::function<torch::Tensor(const LossInputs&)>;
 struct LossNeeds {
   bool catalogue = false;    // LossInputs::catalogue
   bool reward = false;       // LossInputs::reward
+  bool lists = false;        // lists of LossInputs::scored
+  bool pairs = false;        // pairs of LossInputs::scored
   bool whole_batch = false;  // a mean over rows that a part of the batch does not know
 };
 

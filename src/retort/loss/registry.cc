@@ -6,6 +6,7 @@
 #include "retort/loss/bce.h"
 #include "retort/loss/distillation.h"
 #include "retort/loss/losses.h"
+#include "retort/loss/scored.h"
 #include "retort/loss/softmax.h"
 #include "retort/loss/squared.h"
 
@@ -38,6 +39,54 @@ constexpr auto kLosses = std::to_array<LossEntry>({
      {.whole_batch = true}},
     {"chi2_literal", "eq. 11 as printed, without logarithms: 1 + chi-square",
      "DMTL eq. 11, literal", &make_chi2_literal},
+    {"rank_weighted_bce",
+     "binary cross-entropy (on [R]) with clicks weighted by the item's rank in its user's list",
+     "methods D4, point-wise with the rank as weight",
+     &make_rank_weighted_bce,
+     {.lists = true, .whole_batch = true}},
+    {"ranking_distillation",
+     "point-wise: the list's items [Q, K] are positives weighted by rank, and by how far the "
+     "student "
+     "is behind (mu)",
+     "Ranking Distillation, Tang & Wang, KDD 2018, eq. 6-8",
+     &make_ranking_distillation,
+     {.lists = true, .whole_batch = true}},
+    {"pair_logistic",
+     "pair-wise: logistic loss of all pairs of a list [Q, K] in its order",
+     "BPR, Rendle et al., UAI 2009, on the teacher's order",
+     &make_pair_logistic,
+     {.lists = true, .whole_batch = true}},
+    {"margin_mse",
+     "pair-wise: squared error of a list's [Q, K] score differences",
+     "Margin-MSE, Hofstaetter et al., 2020",
+     &make_margin_mse,
+     {.lists = true, .whole_batch = true}},
+    {"list_net",
+     "list-wise: KL of the softmaxes of teacher's and student's scores of a list [Q, K]",
+     "ListNet, Cao et al., ICML 2007",
+     &make_list_net,
+     {.lists = true, .whole_batch = true}},
+    {"list_mle",
+     "list-wise: likelihood of the list's [Q, K] order",
+     "ListMLE, Xia et al., ICML 2008",
+     &make_list_mle,
+     {.lists = true, .whole_batch = true}},
+    {"relaxed_ranking",
+     "list-wise (RRD): the list's [Q, K] order, and all of it above items drawn from the rest [Q, "
+     "N]",
+     "DE-RRD, Kang et al., CIKM 2020, eq. 7",
+     &make_relaxed_ranking,
+     {.lists = true, .whole_batch = true}},
+    {"collaborative",
+     "point-wise (CD): soft targets of a list's [Q, K] scores, shifted and scaled",
+     "Collaborative Distillation, Lee et al., ICDM 2019, eq. 8",
+     &make_collaborative,
+     {.lists = true, .whole_batch = true}},
+    {"in_batch_kl",
+     "KL over the known pairs [P] of a batch's users and items, of scores in [scores]",
+     "methods D2; beside softmax with negatives = \"batch_corrected\"",
+     &make_in_batch_kl,
+     {.pairs = true, .whole_batch = true}},
 });
 
 }  // namespace

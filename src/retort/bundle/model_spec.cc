@@ -1,242 +1,10 @@
 #include "retort/bundle/model_spec.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "retort/common/error.h"
 
 namespace retort {
-namespace {
-
-std::string side_name(Side side) {
-  return side == Side::kUser ? "user" : side == Side::kItem ? "item" : "pair";
-}
-
-/// The value of `key`, of the JSON type that `is` asks for; DataError names the full key.
-const Json& member(const Json& json, const std::string& at, const char* key,
-                   bool (Json::*is)() const noexcept, const char* expected) {
-  const std::string name = at.empty() ? key : at + "." + key;
-  if (!json.is_object()) fail<DataError>("model spec: '{}' is not a table", at);
-  const auto found = json.find(key);
-  if (found == json.end()) fail<DataError>("model spec: key '{}' is missing", name);
-  if (!((*found).*is)())
-    fail<DataError>("model spec: key '{}' is {}, expected {}", name, found->dump(), expected);
-  return *found;
-}
-
-std::string text(const Json& json, const std::string& at, const char* key) {
-  return member(json, at, key, &Json::is_string, "a text").get<std::string>();
-}
-
-int64_t whole(const Json& value, const std::string& name, int64_t low, int64_t high) {
-  if (!value.is_number_integer() ||
-      (value.is_number_unsigned() &&
-       value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())))
-    fail<DataError>("model spec: key '{}' is {}, expected an integer", name, value.dump());
-  const int64_t number = value.get<int64_t>();
-  if (number < low || number > high)
-    fail<DataError>("model spec: key '{}' is {}, expected {} to {}", name, number, low, high);
-  return number;
-}
-
-int64_t whole(const Json& json, const std::string& at, const char* key, int64_t low, int64_t high) {
-  return whole(member(json, at, key, &Json::is_number_integer, "an integer"), at + "." + key, low,
-               high);
-}
-
-constexpr int64_t kMaxRows = std::numeric_limits<int32_t>::max();
-constexpr int64_t kMaxWidth = 1 << 20;
-
-/// The same for a width or count; an absent key leaves `value` as it is.
-void read_whole(const Json& json, const std::string& at, const char* key, int64_t low,
-                int32_t& value) {
-  if (json.contains(key)) value = static_cast<int32_t>(whole(json, at, key, low, kMaxWidth));
-}
-
-std::vector<int32_t> widths(const Json& json, const std::string& at, const char* key) {
-  const Json& list = member(json, at, key, &Json::is_array, "a list of widths");
-  std::vector<int32_t> values;
-  for (size_t i = 0; i < list.size(); ++i)
-    values.push_back(
-        static_cast<int32_t>(whole(list[i], fmt::format("{}.{}[{}]", at, key, i), 1, kMaxWidth)));
-  return values;
-}
-
-void read_widths(const Json& json, const std::string& at, const char* key,
-                 std::vector<int32_t>& values) {
-  if (json.contains(key)) values = widths(json, at, key);
-  if (values.empty()) fail<DataError>("model spec: key '{}.{}' is empty", at, key);
-}
-
-Json fields_to_json(const std::vector<FieldSpec>& fields, const std::vector<int>& sparse_index) {
-  Json list = Json::array();
-  for (size_t i = 0; i < fields.size(); ++i) {
-    const FieldSpec& field = fields[i];
-    list.push_back({{"feature", field.feature},
-                    {"table", field.table},
-                    {"rows", field.rows},
-                    {"dim", field.dim},
-                    {"pooling", field.pooling},
-                    {"storage", field.storage},
-                    {"sparse_index", sparse_index[i]}});
-  }
-  return list;
-}
-
-/// The list `at`.fields.
-void fields_from_json(const Json& json, const std::string& at, std::vector<FieldSpec>& out,
-                      std::vector<int>& sparse_index) {
-  const Json& fields = member(json, at, "fields", &Json::is_array, "a list");
-  for (size_t i = 0; i < fields.size(); ++i) {
-    const std::string name = fmt::format("{}.fields[{}]", at, i);
-    FieldSpec field;
-    field.feature = text(fields[i], name, "feature");
-    field.table = text(fields[i], name, "table");
-    field.rows = whole(fields[i], name, "rows", 1, kMaxRows);
-    field.dim = static_cast<int32_t>(whole(fields[i], name, "dim", 1, kMaxWidth));
-    field.pooling = text(fields[i], name, "pooling");
-    if (field.pooling != "mean" && field.pooling != "sum")
-      fail<DataError>("model spec: key '{}.pooling' is '{}', expected 'mean' or 'sum'", name,
-                      field.pooling);
-    if (fields[i].contains("storage")) field.storage = text(fields[i], name, "storage");
-    if (field.storage != "fp32" && field.storage != "bf16")
-      fail<DataError>("model spec: key '{}.storage' is '{}', expected 'fp32' or 'bf16'", name,
-                      field.storage);
-    out.push_back(field);
-    sparse_index.push_back(static_cast<int>(whole(fields[i], name, "sparse_index", 0, kMaxWidth)));
-  }
-}
-
-Json input_to_json(const InputSpec& input) {
-  return {{"side", side_name(input.side)},
-          {"fields", fields_to_json(input.fields, input.sparse_index)},
-          {"dense_width", input.dense_width}};
-}
-
-InputSpec input_from_json(const Json& json, const std::string& at, Side expected) {
-  InputSpec input;
-  input.side = expected;
-  if (text(json, at, "side") != side_name(expected))
-    fail<DataError>("model spec: key '{}.side' is '{}', expected '{}'", at, text(json, at, "side"),
-                    side_name(expected));
-  fields_from_json(json, at, input.fields, input.sparse_index);
-  input.dense_width = static_cast<int32_t>(whole(json, at, "dense_width", 0, kMaxWidth));
-  return input;
-}
-
-Json sequence_to_json(const SequenceSpec& sequence) {
-  return {{"name", sequence.name},
-          {"fields", fields_to_json(sequence.fields, sequence.sparse_index)},
-          {"length", sequence.length},
-          {"layers", sequence.layers},
-          {"heads", sequence.heads},
-          {"hidden", sequence.hidden}};
-}
-
-SequenceSpec sequence_from_json(const Json& json, const std::string& at) {
-  SequenceSpec sequence;
-  sequence.name = text(json, at, "name");
-  fields_from_json(json, at, sequence.fields, sequence.sparse_index);
-  if (sequence.fields.empty()) fail<DataError>("model spec: key '{}.fields' is empty", at);
-  for (const FieldSpec& field : sequence.fields)
-    if (field.dim != sequence.dim())
-      fail<DataError>(
-          "model spec: '{}': fields '{}' and '{}' of one sequence have {} and {} values; they must "
-          "be equal",
-          at, sequence.fields.front().feature, field.feature, sequence.dim(), field.dim);
-  read_whole(json, at, "length", 1, sequence.length);
-  read_whole(json, at, "layers", 0, sequence.layers);
-  read_whole(json, at, "heads", 1, sequence.heads);
-  read_whole(json, at, "hidden", 1, sequence.hidden);
-  if (sequence.layers > 0 && sequence.dim() % sequence.heads != 0)
-    fail<DataError>(
-        "model spec: key '{}.heads' is {}, which does not divide the {} values of a "
-        "step",
-        at, sequence.heads, sequence.dim());
-  return sequence;
-}
-
-Json mixture_to_json(const MixtureSpec& mixture) {
-  return {{"product_dim", mixture.product_dim},
-          {"experts", mixture.experts},
-          {"expert_layers", mixture.expert_layers},
-          {"head_layers", mixture.head_layers},
-          {"tasks", mixture.tasks}};
-}
-
-MixtureSpec mixture_from_json(const Json& json, const std::string& at) {
-  if (!json.is_object()) fail<DataError>("model spec: '{}' is not a table", at);
-  MixtureSpec mixture;
-  read_whole(json, at, "product_dim", 0, mixture.product_dim);
-  read_whole(json, at, "experts", 1, mixture.experts);
-  read_widths(json, at, "expert_layers", mixture.expert_layers);
-  read_widths(json, at, "head_layers", mixture.head_layers);
-  if (json.contains("tasks")) {
-    const Json& tasks = member(json, at, "tasks", &Json::is_array, "a list of names");
-    mixture.tasks.clear();
-    for (size_t i = 0; i < tasks.size(); ++i) {
-      const std::string name = fmt::format("{}.tasks[{}]", at, i);
-      if (!tasks[i].is_string())
-        fail<DataError>("model spec: key '{}' is {}, expected a text", name, tasks[i].dump());
-      const std::string task = tasks[i].get<std::string>();
-      if (task.empty() || std::ranges::find(mixture.tasks, task) != mixture.tasks.end())
-        fail<DataError>("model spec: key '{}' is '{}', which is empty or there already", name,
-                        task);
-      mixture.tasks.push_back(task);
-    }
-  }
-  return mixture;
-}
-
-Json tower_to_json(const TowerSpec& tower) {
-  Json json{{"name", tower.name}, {"input", input_to_json(tower.input)}, {"layers", tower.layers}};
-  for (const SequenceSpec& sequence : tower.sequences)
-    json["sequences"].push_back(sequence_to_json(sequence));
-  if (tower.mixture) json["mixture"] = mixture_to_json(*tower.mixture);
-  return json;
-}
-
-TowerSpec tower_from_json(const Json& model, const char* key, Side side) {
-  const Json& json = member(model, "", key, &Json::is_object, "a table");
-  TowerSpec tower;
-  tower.name = text(json, key, "name");
-  const std::string input = std::string(key) + ".input";
-  tower.input =
-      input_from_json(member(json, key, "input", &Json::is_object, "a table"), input, side);
-  if (json.contains("sequences")) {
-    const Json& sequences = member(json, key, "sequences", &Json::is_array, "a list");
-    for (size_t i = 0; i < sequences.size(); ++i)
-      tower.sequences.push_back(
-          sequence_from_json(sequences[i], fmt::format("{}.sequences[{}]", key, i)));
-  }
-  if (tower.input_width() == 0)
-    fail<DataError>("model spec: '{}' has neither fields nor dense values nor sequences", input);
-  tower.layers = widths(json, key, "layers");
-  if (!json.contains("mixture")) return tower;
-  tower.mixture = mixture_from_json(json["mixture"], std::string(key) + ".mixture");
-  if (!tower.layers.empty())
-    fail<DataError>("model spec: '{}' has both layers and a mixture; leave '{}.layers' empty", key,
-                    key);
-  return tower;
-}
-
-/// A plain two-tower model has no mixture; one of several tasks has it on the user's side alone.
-void check_kind(const ModelSpec& spec) {
-  const bool several = spec.kind == "multi_task";
-  if (!several && spec.kind != "two_tower")
-    fail<DataError>("model spec: key 'kind' is '{}', expected 'two_tower' or 'multi_task'",
-                    spec.kind);
-  if (spec.item.mixture) fail<DataError>("model spec: key 'item.mixture': only users have one");
-  if (several != spec.user.mixture.has_value())
-    fail<DataError>("model spec: a model of kind '{}' has {} key 'user.mixture'", spec.kind,
-                    several ? "a" : "no");
-  if (several && spec.user.mixture->tasks.size() < 2)
-    fail<DataError>("model spec: key 'user.mixture.tasks' names {} tasks, expected 2 or more",
-                    spec.user.mixture->tasks.size());
-}
-
-}  // namespace
 
 int32_t InputSpec::width() const {
   int32_t width = dense_width;
@@ -252,12 +20,33 @@ int32_t TowerSpec::input_width() const {
 
 int32_t TowerSpec::dim() const {
   if (mixture) return mixture->head_layers.back();
-  return layers.empty() ? input_width() : layers.back();
+  const int32_t width = layers.empty() ? input_width() : layers.back();
+  if (gate && towers.empty()) return width * static_cast<int32_t>(gate->tasks.size());
+  if (!gate && !towers.empty()) return width * static_cast<int32_t>(towers.size());
+  return width;
 }
 
-void check_fusion(const ModelSpec& spec, double fusion, const std::string& what) {
+const std::vector<std::string>& task_names(const ModelSpec& spec) {
+  static const std::vector<std::string> none;
+  if (spec.user.mixture) return spec.user.mixture->tasks;
+  return spec.user.gate ? spec.user.gate->tasks : none;
+}
+
+namespace {
+
+/// Throws ConfigError unless somebody may say how the model's tasks are mixed.
+void check_mixable(const ModelSpec& spec, const std::string& what) {
+  if (spec.user.gate)
+    fail<ConfigError>("{}: the model's own gate says of each user how its tasks ({}) are mixed",
+                      what, fmt::join(spec.user.gate->tasks, ", "));
   if (!spec.user.mixture)
-    fail<ConfigError>("{} = {}: the model has one task, there is nothing to fuse", what, fusion);
+    fail<ConfigError>("{}: the model has one task, there is nothing to fuse", what);
+}
+
+}  // namespace
+
+void check_fusion(const ModelSpec& spec, double fusion, const std::string& what) {
+  check_mixable(spec, fmt::format("{} = {}", what, fusion));
   if (spec.user.mixture->tasks.size() != 2)
     fail<ConfigError>("{} = {}: the model has {} tasks ({}); give a share for each", what, fusion,
                       spec.user.mixture->tasks.size(), fmt::join(spec.user.mixture->tasks, ", "));
@@ -277,8 +66,8 @@ void set_shares(ModelSpec& spec, const std::vector<double>& shares, const std::s
     spec.fusion = shares[0];
     return;
   }
-  const size_t tasks = spec.user.mixture ? spec.user.mixture->tasks.size() : 1;
-  if (tasks < 2) fail<ConfigError>("{}: the model has one task, there is nothing to fuse", what);
+  check_mixable(spec, what);
+  const size_t tasks = spec.user.mixture->tasks.size();
   double sum = 0;
   for (const double share : shares) {
     if (!(share >= 0) || !std::isfinite(share))
@@ -292,56 +81,6 @@ void set_shares(ModelSpec& spec, const std::vector<double>& shares, const std::s
     spec.fusion = shares[0] / sum;
   else
     spec.shares = shares;
-}
-
-Json to_json(const ModelSpec& spec) {
-  Json json{{"kind", spec.kind},
-            {"user", tower_to_json(spec.user)},
-            {"item", tower_to_json(spec.item)},
-            {"beta", spec.beta}};
-  if (spec.user.mixture && spec.user.mixture->tasks.size() == 2) json["fusion"] = spec.fusion;
-  if (spec.user.mixture && spec.user.mixture->tasks.size() > 2) json["shares"] = task_shares(spec);
-  return json;
-}
-
-namespace {
-
-void read_shares(const Json& json, ModelSpec& spec) {
-  std::vector<double> shares;
-  for (const Json& share : member(json, "", "shares", &Json::is_array, "a list of numbers")) {
-    if (!share.is_number())
-      fail<DataError>("model spec: key 'shares' holds {}, expected numbers", share.dump());
-    shares.push_back(share.get<double>());
-  }
-  try {
-    set_shares(spec, shares, "key 'shares'");
-  } catch (const ConfigError& error) {
-    fail<DataError>("model spec: {}", error.what());
-  }
-}
-
-}  // namespace
-
-ModelSpec model_spec_from_json(const Json& json) {
-  if (!json.is_object()) fail<DataError>("model spec: not a table");
-  ModelSpec spec;
-  spec.kind = text(json, "", "kind");
-  spec.user = tower_from_json(json, "user", Side::kUser);
-  spec.item = tower_from_json(json, "item", Side::kItem);
-  check_kind(spec);
-  if (spec.user.dim() != spec.item.dim())
-    fail<DataError>(
-        "model spec: user vectors have {} values, item vectors {} (keys '{}' and 'item.layers'); "
-        "they must be equal",
-        spec.user.dim(), spec.item.dim(),
-        spec.user.mixture ? "user.mixture.head_layers" : "user.layers");
-  spec.beta = member(json, "", "beta", &Json::is_number, "a number").get<double>();
-  if (json.contains("shares")) read_shares(json, spec);
-  if (!json.contains("fusion")) return spec;
-  spec.fusion = member(json, "", "fusion", &Json::is_number, "a number").get<double>();
-  if (!(spec.fusion >= 0 && spec.fusion <= 1))
-    fail<DataError>("model spec: key 'fusion' is {}, expected 0 to 1", spec.fusion);
-  return spec;
 }
 
 InputSpec make_input(const Schema& schema, Side side, const std::string& prefix, int32_t dim,

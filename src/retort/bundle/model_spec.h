@@ -68,15 +68,30 @@ struct MixtureSpec {
   std::vector<std::string> tasks{"click", "dwm"};
 };
 
+/// How much each task counts for a user, [tasks], above 0 and 1 in sum. kind "learned": softmax of
+/// an MLP on the tower's input, Linear + ReLU for each of `layers`, then Linear -> tasks; weights
+/// "<tower>.gate.layer<i>.weight" and ".bias". kind "equal": 1 / tasks.
+/// Source: DMMP (abstract: user preference gate); its form is methods C2.
+struct GateSpec {
+  std::string kind = "learned";  // learned | equal
+  std::vector<std::string> tasks{"click", "read"};
+  std::vector<int32_t> layers{64};
+};
+
 /// One side of the inner product. Plain: an MLP on the input, Linear + ReLU for each of `layers`
 /// but the last, which is linear; weights "<name>.layer<i>.weight" [out, in] and ".bias" [out];
-/// without layers the input itself. With a mixture (user side): one vector a task.
+/// without layers the input itself. With a mixture (user side): one vector a task. With `towers`
+/// (names of tasks): an MLP each, "<name>.tower_<task>.layer<i>", all on the one input; the vector
+/// is, with a gate, their sum by its shares, without one all of them side by side. With a gate
+/// alone: the plain vector times each share, side by side.
 struct TowerSpec {
   std::string name;  // "user" or "item"
   InputSpec input;
   std::vector<int32_t> layers{};  // {512, 256, 128}
   std::vector<SequenceSpec> sequences{};
   std::optional<MixtureSpec> mixture{};
+  std::vector<std::string> towers{};
+  std::optional<GateSpec> gate{};
   /// Of the input, the dense values and the sequences together.
   int32_t input_width() const;
   /// Width of a vector.
@@ -85,8 +100,11 @@ struct TowerSpec {
 
 /// kind "two_tower": score = <user(u), item(v)>. kind "multi_task": the user side has a mixture of
 /// two tasks or more and score = <sum of shares_t user_t(u), item(v)>, one item vector for all; of
-/// two tasks the shares are w and 1 - w.
-/// Source: DMTL eq. 10; RRA eq. 7, 8.
+/// two tasks the shares are w and 1 - w. kind "three_tower": the user side has a gate, and one of
+/// the sides `towers`, of the gate's tasks; score = <user(u), item(v)>, which is the sum of
+/// g_t(u) <user_t(u), item(v)> where the users have the towers, of g_t(u) <user(u), item_t(v)>
+/// where the items have them.
+/// Source: DMTL eq. 10; RRA eq. 7, 8; DMMP, methods C2.
 struct ModelSpec {
   std::string kind = "two_tower";
   TowerSpec user, item;
@@ -99,6 +117,10 @@ struct ModelSpec {
 
 /// Throws ConfigError naming `what` unless the model has two tasks and 0 <= fusion <= 1.
 void check_fusion(const ModelSpec& spec, double fusion, const std::string& what);
+
+/// Names of the tasks that the user side has a vector of its own for: a mixture's or a gate's;
+/// none of a plain two-tower model.
+const std::vector<std::string>& task_names(const ModelSpec& spec);
 
 /// How much each task's vector counts, [tasks]; {1} without a mixture.
 std::vector<double> task_shares(const ModelSpec& spec);

@@ -65,11 +65,28 @@ void add_mixture(const TowerSpec& tower, Listing& to) {
 std::vector<WeightShape> layer_weights(const TowerSpec& tower) {
   Listing listing;
   for (const SequenceSpec& sequence : tower.sequences) add_sequence(sequence, listing);
-  if (tower.mixture)
+  if (tower.mixture) {
     add_mixture(tower, listing);
-  else
-    listing.add_layers(tower.name, tower.input_width(), tower.layers);
+    return listing.weights;
+  }
+  for (const std::string& stack : stack_names(tower))
+    listing.add_layers(stack, tower.input_width(), tower.layers);
+  if (tower.gate && tower.gate->kind == "learned")
+    listing.add_layers(tower.name + ".gate", tower.input_width(), gate_layers(*tower.gate));
   return listing.weights;
+}
+
+std::vector<std::string> stack_names(const TowerSpec& tower) {
+  if (tower.towers.empty()) return {tower.name};
+  std::vector<std::string> names;
+  for (const std::string& task : tower.towers) names.push_back(tower.name + ".tower_" + task);
+  return names;
+}
+
+std::vector<int32_t> gate_layers(const GateSpec& gate) {
+  std::vector<int32_t> layers = gate.layers;
+  layers.push_back(static_cast<int32_t>(gate.tasks.size()));
+  return layers;
 }
 
 std::vector<FieldSpec> table_fields(const TowerSpec& tower) {

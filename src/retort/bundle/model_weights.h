@@ -17,6 +17,12 @@ struct WeightShape {
 /// All weights of a tower but its tables, in the order of computation.
 std::vector<WeightShape> layer_weights(const TowerSpec& tower);
 
+/// Names of a tower's stacks of `layers`: its own, or of each of its towers.
+std::vector<std::string> stack_names(const TowerSpec& tower);
+
+/// Widths of a learned gate's layers, the last with an output a task.
+std::vector<int32_t> gate_layers(const GateSpec& gate);
+
 /// Every field of a tower that looks up a table: of the input, then of the sequences. Several may
 /// share a table.
 std::vector<FieldSpec> table_fields(const TowerSpec& tower);

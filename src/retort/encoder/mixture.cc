@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <numeric>
 
 #include "retort/bundle/model_weights.h"
 #include "retort/common/error.h"
+#include "retort/encoder/softmax.h"
 #include "retort/kernel/products.h"
 
 namespace retort {
@@ -15,13 +15,6 @@ namespace {
 PackedMatrix read_matrix(const SafetensorsFile& weights, const std::string& name, int64_t out,
                          int64_t in) {
   return {weights.floats(name, std::array{out, in}), out, in};
-}
-
-void softmax(std::span<float> row) {
-  const float most = *std::ranges::max_element(row);
-  float sum = 0;
-  for (float& value : row) sum += value = std::exp(value - most);
-  for (float& value : row) value /= sum;
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ Tower::Tower(const TowerSpec& spec, const SafetensorsFile& weights)
   if (spec.mixture)
     mixture_.emplace(spec, weights);
   else
-    layers_.emplace(weights, name_, width_, spec.layers, false);
+    layers_.emplace(spec, weights);
 }
 
 void Tower::encode(const SideBatch& batch, std::span<const float> shares,
@@ -43,7 +43,7 @@ void Tower::encode(const SideBatch& batch, std::span<const float> shares,
       if (mixture_)
         mixture_->encode(x, shares, to);
       else
-        layers_->forward(x, to);
+        layers_->encode(x, to);
     }
   });
 }

@@ -10,7 +10,7 @@
 #include "retort/bundle/model_spec.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/dataset/batch.h"
-#include "retort/encoder/dense_stack.h"
+#include "retort/encoder/gated_stacks.h"
 #include "retort/encoder/mixture.h"
 #include "retort/encoder/sequence.h"
 #include "retort/kernel/pool.h"
@@ -40,7 +40,7 @@ class Tower {
   std::vector<Field> fields_;
   std::vector<SequenceEncoder> sequences_;
   std::optional<MixtureEncoder> mixture_;
-  std::optional<DenseStack> layers_;  // without a mixture
+  std::optional<GatedStacks> layers_;  // without a mixture
 };
 
 }  // namespace retort

@@ -23,6 +23,7 @@ TowerEncoder::TowerEncoder(ModelSpec spec, std::shared_ptr<const SafetensorsFile
         "towers of width {} and {} have no inner product", spec.user.dim(), spec.item.dim());
   check(!spec.item.mixture && (!spec.user.mixture || spec.user.mixture->tasks.size() >= 2),
         "a mixture of two tasks or more is the user's alone");
+  check(!spec.item.gate, "a gate is the user's alone");
   state_ = std::make_unique<State>(std::move(spec), std::move(weights));
 }
 

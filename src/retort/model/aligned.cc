@@ -61,6 +61,8 @@ TaskLogits Aligned::score(const TensorBatch& batch) {
   return result;
 }
 
+std::vector<torch::Tensor> Aligned::common_weights() { return mixture_->common_weights(); }
+
 void Aligned::initialise(const Rng& init, double embedding_deviation) {
   initialise_sequence_tables(*this, user_, init, embedding_deviation);
   if (own_ != nullptr) own_->initialise(init);
@@ -75,7 +77,7 @@ std::shared_ptr<RankingModel> make_aligned(const Schema& schema, const Json& tea
   if (teacher.contains("tasks"))
     fail<ConfigError>(
         "recipe key 'teacher.kind': 'aligned' has a head a task of the student (student.tasks); "
-        "[tasks] want 'mmoe'");
+        "[tasks] want 'mmoe', 'cgc', 'ple' or 'shared_bottom'");
   const AlignedOptions options = AlignedOptions::read(teacher);
   auto model = std::make_shared<Aligned>(schema, options, *retrieval);
   model->initialise(init, options.features.embedding_deviation);

@@ -22,6 +22,7 @@ class Aligned : public RankingModel {
   TaskLogits score(const TensorBatch& batch) override;
   std::vector<std::string> outputs() const override { return tasks_; }
   bool shares_student() const override { return sharing_ != "none"; }
+  std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:

@@ -23,6 +23,8 @@ class Mixture {
   Mixture(torch::nn::Module& root, std::string prefix, const std::vector<int32_t>& widths,
           MixtureSpec spec);
   std::vector<torch::Tensor> forward(const std::vector<torch::Tensor>& fields);
+  /// Of the experts' last layers.
+  std::vector<torch::Tensor> common_weights() const { return last_weights(experts_); }
   void initialise(const Rng& init);
 
  private:

@@ -41,6 +41,8 @@ TaskLogits Mmoe::score(const TensorBatch& batch) {
 
 std::vector<std::string> Mmoe::outputs() const { return output_names(forest_); }
 
+std::vector<torch::Tensor> Mmoe::common_weights() { return last_weights(experts_); }
+
 void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, "teacher.expert" + std::to_string(k));

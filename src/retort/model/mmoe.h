@@ -25,6 +25,7 @@ class Mmoe : public RankingModel {
   Mmoe(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
   std::vector<std::string> outputs() const override;
+  std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:

@@ -14,12 +14,13 @@ std::vector<torch::Tensor> CandidateModel::encode_user_tasks(const SideTensors& 
   return {encode_users(users)};
 }
 
-void CandidateModel::set_fusion(double) {
-  fail<ConfigError>("fusion: the model has one vector a user, nothing to mix");
-}
+torch::Tensor CandidateModel::preference(const SideTensors&) { return {}; }
 
-void CandidateModel::set_shares(const std::vector<double>&) {
-  fail<ConfigError>("shares: the model has one vector a user, nothing to mix");
+void CandidateModel::set_fusion(double w) { check_fusion(spec(), w, "fusion"); }
+
+void CandidateModel::set_shares(const std::vector<double>& shares) {
+  ModelSpec spec = this->spec();
+  retort::set_shares(spec, shares, "shares");
 }
 
 torch::Tensor mix(const std::vector<torch::Tensor>& vectors, const std::vector<double>& shares) {

@@ -27,8 +27,13 @@ class CandidateModel : public torch::nn::Module {
  public:
   virtual torch::Tensor encode_users(const SideTensors& users) = 0;  // [G, D]
   virtual torch::Tensor encode_items(const SideTensors& items) = 0;  // [R, D]
-  /// One vector a task of the spec's mixture, [G, D] each; of a model of one vector that one.
+  /// One vector for each of the spec's task_names, [G, D] each; of a model of one vector that one.
   virtual std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users);
+  /// How much each task's vector counts for a user, [G, tasks], 1 in sum; undefined where it is
+  /// alike for all (task_shares).
+  virtual torch::Tensor preference(const SideTensors& users);
+  /// The weights nearest to the logits that all of them depend on: what losses are balanced by.
+  virtual std::vector<torch::Tensor> common_weights() = 0;
   virtual const ModelSpec& spec() const = 0;
   /// w of RRA eq. 8: from now on encode_users mixes the tasks' vectors so. Throws ConfigError for a
   /// model of one vector or a w outside [0, 1].
@@ -52,6 +57,8 @@ class RankingModel : public torch::nn::Module {
   virtual TaskLogits score(const TensorBatch& batch) = 0;
   /// The names that score() gives.
   virtual std::vector<std::string> outputs() const = 0;
+  /// The weights nearest to the logits that all of them depend on: what losses are balanced by.
+  virtual std::vector<torch::Tensor> common_weights() = 0;
   /// Whether some of what it computes with belongs to the student, which then is kept with it.
   virtual bool shares_student() const { return false; }
 };
@@ -68,8 +75,8 @@ struct RankingModelEntry {
   std::shared_ptr<RankingModel> (*make)(const Schema&, const Json& recipe, const Rng& init,
                                         CandidateModel* student);
 };
-std::span<const CandidateModelEntry> candidate_models();  // two_tower, multi_task
-std::span<const RankingModelEntry> ranking_models();      // mmoe, single, aligned
+std::span<const CandidateModelEntry> candidate_models();  // two_tower, three_tower, ..
+std::span<const RankingModelEntry> ranking_models();      // mmoe, cgc, ..
 /// `student` is the recipe's table, `teacher` its teacher_table(). The weights depend on `init` and
 /// on their names only. Throws ConfigError on an unknown kind, key or feature, naming the nearest
 /// known one.

@@ -46,6 +46,10 @@ torch::Tensor MultiTask::encode_items(const SideTensors& items) {
   return item_input_.forward(items);
 }
 
+std::vector<torch::Tensor> MultiTask::common_weights() {
+  return item_.is_empty() ? mixture_->common_weights() : last_weights({item_});
+}
+
 void MultiTask::set_fusion(double w) {
   check_fusion(spec_, w, "fusion");
   spec_.fusion = w;

@@ -23,6 +23,7 @@ class MultiTask : public CandidateModel {
   torch::Tensor encode_users(const SideTensors& users) override;
   torch::Tensor encode_items(const SideTensors& items) override;
   std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users) override;
+  std::vector<torch::Tensor> common_weights() override;
   const ModelSpec& spec() const override { return spec_; }
   void set_fusion(double w) override;
   void set_shares(const std::vector<double>& shares) override;

@@ -5,7 +5,6 @@
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
-#include "retort/log/events.h"
 
 namespace retort {
 namespace {
@@ -25,15 +24,6 @@ void read_mixture(Fields& fields, MixtureSpec& mixture) {
 void check_least(const Fields& fields, const char* key, int32_t value, int32_t least) {
   if (value < least)
     fail<ConfigError>("{}: {} or more is expected, not {}", fields.name(key), least, value);
-}
-
-void check_tasks(const std::string& key, const std::vector<std::string>& tasks) {
-  if (tasks.size() < 2)
-    fail<ConfigError>("{}: two or more names are expected, such as [\"click\", \"dwm\"]", key);
-  for (size_t i = 0; i < tasks.size(); ++i)
-    if (!is_label_name(tasks[i]) || std::ranges::count(tasks, tasks[i]) > 1)
-      fail<ConfigError>("{}: '{}' is no name (small letters, digits, _) or is there twice", key,
-                        tasks[i]);
 }
 
 /// Takes the sequence feature and its side information out of the input.
@@ -98,7 +88,7 @@ MultiTaskOptions MultiTaskOptions::read(const Json& table) {
   read_layers(fields, "item_layers", options.item_layers, true);
   fields.read("tasks", options.mixture.tasks);
   fields.finish();
-  check_tasks(fields.name("tasks"), options.mixture.tasks);
+  check_student_tasks(fields.name("tasks"), options.mixture.tasks);
   check_least(fields, "attribute_embedding", options.attribute_embedding, 1);
   check_least(fields, "layers", options.layers, 0);
   check_least(fields, "heads", options.heads, 1);

@@ -4,6 +4,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/text.h"
+#include "retort/log/events.h"
 
 namespace retort {
 void read_feature_options(Fields& fields, FeatureOptions& options) {
@@ -29,6 +30,15 @@ void read_layers(Fields& fields, const std::string& key, std::vector<int32_t>& l
   if (!positive || (layers.empty() && !may_be_empty))
     fail<ConfigError>("{}: {}sizes of 1 or more are expected", fields.name(key),
                       may_be_empty ? "" : "one or more ");
+}
+
+void check_student_tasks(const std::string& key, const std::vector<std::string>& tasks) {
+  if (tasks.size() < 2)
+    fail<ConfigError>("{}: two or more names are expected, such as [\"click\", \"dwm\"]", key);
+  for (const std::string& task : tasks)
+    if (!is_label_name(task) || std::ranges::count(tasks, task) > 1)
+      fail<ConfigError>("{}: '{}' is no name (small letters, digits, _) or is there twice", key,
+                        task);
 }
 
 Json under(const char* name, const Json& table) {

@@ -48,6 +48,8 @@ void read_feature_options(Fields& fields, FeatureOptions& options);
 /// A list of sizes of 1 or more. Throws ConfigError naming the key.
 void read_layers(Fields& fields, const std::string& key, std::vector<int32_t>& layers,
                  bool may_be_empty);
+/// Names of a student's tasks: two or more, each once. Throws ConfigError naming `key`.
+void check_student_tasks(const std::string& key, const std::vector<std::string>& tasks);
 /// {name: table}: what Fields reads a table from.
 Json under(const char* name, const Json& table);
 

@@ -3,10 +3,13 @@
 #include "retort/common/error.h"
 #include "retort/common/text.h"
 #include "retort/model/aligned.h"
+#include "retort/model/cgc.h"
 #include "retort/model/mmoe.h"
 #include "retort/model/models.h"
 #include "retort/model/multi_task.h"
+#include "retort/model/shared_bottom.h"
 #include "retort/model/single.h"
+#include "retort/model/three_tower.h"
 #include "retort/model/two_tower.h"
 
 namespace retort {
@@ -18,11 +21,19 @@ constexpr auto kCandidateModels = std::to_array<CandidateModelEntry>({
      "DMTL sec. 2.2, eq. 10", &make_two_tower},
     {"multi_task", "one user vector a task (click, watching minutes, ..) against one item vector",
      "RRA sec. 4.2, eq. 7-8", &make_multi_task},
+    {"three_tower", "a tower a task on one side, mixed by a gate on the user's preference",
+     "DMMP, abstract", &make_three_tower},
 });
 
 constexpr auto kRankingModels = std::to_array<RankingModelEntry>({
     {"mmoe", "experts with a gate and a tower a task of a forest: pCTR, pCVR and their product",
      "DMTL sec. 2.1, eq. 1-6", &make_mmoe},
+    {"cgc", "experts of a task and of all, one level: customised gate control",
+     "DMMP, abstract; PLE (RecSys 2020) eq. 4-6", &make_cgc},
+    {"ple", "levels of experts of a task and of all: progressive layered extraction",
+     "PLE (RecSys 2020) sec. 4.2", &make_cgc},
+    {"shared_bottom", "one bottom for all tasks, a tower each", "MMoE (KDD 2018) sec. 3.1",
+     &make_shared_bottom},
     {"single", "one expert and one tower: the logit of a read alone",
      "control KD-single, not in the paper", &make_single},
     {"aligned",
@@ -74,7 +85,9 @@ std::shared_ptr<RankingModel> make_ranking_model(const Schema& schema, const Jso
 std::shared_ptr<CandidateModel> make_candidate_model(const ModelSpec& spec) {
   if (spec.kind == "two_tower") return std::make_shared<TwoTower>(spec);
   if (spec.kind == "multi_task") return std::make_shared<MultiTask>(spec);
-  fail<DataError>("model spec: kind '{}' is unknown; known: two_tower, multi_task", spec.kind);
+  if (spec.kind == "three_tower") return std::make_shared<ThreeTower>(spec);
+  fail<DataError>("model spec: kind '{}' is unknown; known: two_tower, multi_task, three_tower",
+                  spec.kind);
 }
 
 }  // namespace retort

@@ -17,6 +17,8 @@ TaskLogits Single::score(const TensorBatch& batch) {
   return {{"read", tower_->forward(expert_->forward(input_.forward(batch))).squeeze(1)}};
 }
 
+std::vector<torch::Tensor> Single::common_weights() { return last_weights({expert_}); }
+
 void Single::initialise(const Rng& init, double embedding_deviation) {
   expert_->initialise(init, "teacher.expert0");
   tower_->initialise(init, "teacher.tower_read");
@@ -28,7 +30,8 @@ std::shared_ptr<RankingModel> make_single(const Schema& schema, const Json& teac
   const TeacherOptions options = TeacherOptions::read(teacher);
   if (options.tasks.declared)
     fail<ConfigError>(
-        "recipe key 'teacher.kind': 'single' has one logit, of reads; [tasks] want 'mmoe'");
+        "recipe key 'teacher.kind': 'single' has one logit, of reads; [tasks] want 'mmoe', "
+        "'cgc', 'ple' or 'shared_bottom'");
   auto model = std::make_shared<Single>(schema, options);
   model->initialise(init, options.features.embedding_deviation);
   return model;

@@ -18,6 +18,7 @@ class Single : public RankingModel {
   Single(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
   std::vector<std::string> outputs() const override { return {"read"}; }
+  std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:

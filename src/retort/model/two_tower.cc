@@ -33,6 +33,8 @@ torch::Tensor TwoTower::encode_items(const SideTensors& items) {
   return item_->forward(item_input_.forward(items));
 }
 
+std::vector<torch::Tensor> TwoTower::common_weights() { return last_weights({item_}); }
+
 void TwoTower::initialise(const Rng& init, double embedding_deviation) {
   user_->initialise(init, spec_.user.name);
   item_->initialise(init, spec_.item.name);

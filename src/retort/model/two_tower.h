@@ -21,6 +21,7 @@ class TwoTower : public CandidateModel {
   explicit TwoTower(ModelSpec spec);
   torch::Tensor encode_users(const SideTensors& users) override;
   torch::Tensor encode_items(const SideTensors& items) override;
+  std::vector<torch::Tensor> common_weights() override;
   const ModelSpec& spec() const override { return spec_; }
   void initialise(const Rng& init, double embedding_deviation);
 

@@ -44,4 +44,10 @@ void MlpImpl::initialise(const Rng& init, const std::string& name) {
   }
 }
 
+std::vector<torch::Tensor> last_weights(const std::vector<Mlp>& stacks) {
+  std::vector<torch::Tensor> weights;
+  for (const Mlp& stack : stacks) weights.push_back(stack->layers.back()->weight);
+  return weights;
+}
+
 }  // namespace retort

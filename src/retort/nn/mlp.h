@@ -38,4 +38,7 @@ struct MlpImpl : torch::nn::Module {
 };
 TORCH_MODULE(Mlp);
 
+/// The weight of each one's last layer.
+std::vector<torch::Tensor> last_weights(const std::vector<Mlp>& stacks);
+
 }  // namespace retort

@@ -1,0 +1,57 @@
+#include "retort/model/shared_bottom.h"
+
+#include "retort/model/task_logits.h"
+
+namespace retort {
+
+SharedBottomOptions SharedBottomOptions::read(const Json& table) {
+  SharedBottomOptions options;
+  Fields fields(under("teacher", table), "teacher");
+  read_feature_options(fields, options.features);
+  read_layers(fields, "bottom_layers", options.bottom_layers, false);
+  read_layers(fields, "tower_layers", options.tower_layers, true);
+  options.tasks = TaskForest::read(fields.sub("tasks"));
+  fields.finish();
+  return options;
+}
+
+SharedBottom::SharedBottom(const Schema& schema, const SharedBottomOptions& options)
+    : input_(*this, schema, options.features), forest_(options.tasks) {
+  bottom_ = Mlp(MlpOptions{
+      .input = input_.width(), .layers = options.bottom_layers, .relu_after_last = true});
+  place_module(*this, "teacher.bottom", bottom_.ptr());
+  std::vector<int32_t> layers = options.tower_layers;
+  layers.push_back(1);
+  for (const Task& task : forest_.tasks) {
+    towers_.emplace_back(MlpOptions{.input = options.bottom_layers.back(), .layers = layers});
+    place_module(*this, "teacher.tower_" + task.name, towers_.back().ptr());
+  }
+}
+
+TaskLogits SharedBottom::score(const TensorBatch& batch) {
+  const torch::Tensor shared = bottom_->forward(input_.forward(batch));
+  std::vector<torch::Tensor> heads;
+  for (Mlp& tower : towers_) heads.push_back(tower->forward(shared).squeeze(1));
+  return forest_logits(forest_, heads);
+}
+
+std::vector<std::string> SharedBottom::outputs() const { return output_names(forest_); }
+
+std::vector<torch::Tensor> SharedBottom::common_weights() { return last_weights({bottom_}); }
+
+void SharedBottom::initialise(const Rng& init, double embedding_deviation) {
+  bottom_->initialise(init, "teacher.bottom");
+  for (size_t i = 0; i < towers_.size(); ++i)
+    towers_[i]->initialise(init, "teacher.tower_" + forest_.tasks[i].name);
+  initialise_tables(*this, init, embedding_deviation);
+}
+
+std::shared_ptr<RankingModel> make_shared_bottom(const Schema& schema, const Json& teacher,
+                                                 const Rng& init, CandidateModel*) {
+  const SharedBottomOptions options = SharedBottomOptions::read(teacher);
+  auto model = std::make_shared<SharedBottom>(schema, options);
+  model->initialise(init, options.features.embedding_deviation);
+  return model;
+}
+
+}  // namespace retort

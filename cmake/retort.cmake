@@ -5,6 +5,16 @@ add_library(retort_options INTERFACE)
 target_compile_options(retort_options INTERFACE -Wall -Wextra -Wpedantic -Werror=return-type
                        -Wno-restrict)
 target_include_directories(retort_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(RETORT_QUICK_BUILD)
+  # GCC sweeps its memory every time it has grown by a third: with a precompiled header of 600 MB
+  # that is a sixth of the compilation, and what it frees is a few per cent.
+  target_compile_options(retort_options INTERFACE
+    $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=300> $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=1000000>)
+  find_program(RETORT_GOLD ld.gold)
+  if(RETORT_GOLD AND NOT RETORT_SANITIZE)  # a fifth of the time of the default linker
+    target_link_options(retort_options INTERFACE -fuse-ld=gold)
+  endif()
+endif()
 # (Its checks make GCC's -Wmaybe-uninitialized err, as its manual says.)
 if(RETORT_SANITIZE)
   target_compile_options(retort_options INTERFACE -fsanitize=${RETORT_SANITIZE}

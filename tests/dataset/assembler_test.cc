@@ -10,13 +10,14 @@
 #include <gtest/gtest.h>
 
 #include "retort/common/error.h"
+#include "retort/log/days.h"
 
 namespace retort {
 namespace {
 
 using ::testing::ElementsAre;
 
-constexpr int64_t kSecond = 1'000'000, kHour = 3600 * kSecond, kDay = 24 * kHour;
+constexpr int64_t kSecond = 1'000'000, kHour = 3600 * kSecond;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<int32_t> ids_of(const SideBatch& batch, size_t feature, size_t row) {

@@ -11,11 +11,12 @@
 #include <gtest/gtest.h>
 
 #include "retort/log/attribution.h"
+#include "retort/log/days.h"
 
 namespace retort {
 
-inline constexpr double kHour = 1.0 / 24, kMinute = kHour / 60;          // days
-inline constexpr int64_t kDay = 86'400'000'000, kStart = 19'786 * kDay;  // 2024-03-04
+inline constexpr double kHour = 1.0 / 24, kMinute = kHour / 60;  // days
+inline constexpr int64_t kStart = 19'786 * kDay;                 // 2024-03-04
 
 inline constexpr const char* kAttributionRecipe = R"(
 [attribution.playbacks]

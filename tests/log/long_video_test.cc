@@ -10,6 +10,7 @@
 #include "retort/common/error.h"
 #include "retort/dataset/assembler.h"
 #include "retort/dataset/loader.h"
+#include "retort/log/days.h"
 #include "retort/sim/simulate.h"
 
 namespace retort {
@@ -18,7 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int64_t kDay = 86'400'000'000, kStart = 19'786 * kDay;  // 2024-03-04
+constexpr int64_t kStart = 19'786 * kDay;  // 2024-03-04
 constexpr int kDays = 14;
 
 /// A log with the files and columns of the simulated service: 40 users, 20 series, 30 movies.

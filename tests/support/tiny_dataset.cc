@@ -8,11 +8,12 @@
 
 #include "retort/common/error.h"
 #include "retort/common/rng.h"
+#include "retort/log/days.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000, kHour = 3600 * kSecond, kDay = 24 * kHour;
+constexpr int64_t kSecond = 1'000'000, kHour = 3600 * kSecond;
 constexpr int64_t kStart = 19'723 * kDay;  // 2024-01-01, a Monday
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 

@@ -1,6 +1,7 @@
 #include "retort/common/file.h"
 
 #include <atomic>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -151,10 +152,11 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-FolderInMaking::FolderInMaking(fs::path target)
+FolderInMaking::FolderInMaking(fs::path target, bool replace)
     : target_(target.has_filename() ? std::move(target) : target.parent_path()),  // "out/"
-      path_(temporary_name(target_)) {
-  if (fs::exists(target_))
+      path_(temporary_name(target_)),
+      replace_(replace && fs::exists(target_)) {
+  if (!replace_ && fs::exists(target_))
     fail<IoError>("{}: exists already; remove it or choose another name", target_.string());
   fs::create_directories(folder_of(target_));
   fs::create_directories(path_);
@@ -169,10 +171,12 @@ FolderInMaking::~FolderInMaking() {
 void FolderInMaking::commit() {
   for (const auto& entry : fs::recursive_directory_iterator(path_)) sync_path(entry.path());
   sync_path(path_);
-  if (::rename(path_.c_str(), target_.c_str()) != 0)
+  if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(),
+                  replace_ ? RENAME_EXCHANGE : 0) != 0)
     fail<IoError>("{}: cannot rename into place: {}", target_.string(), errno_text());
   committed_ = true;
   sync_path(folder_of(target_));
+  if (replace_) fs::remove_all(path_);
 }
 
 }  // namespace retort

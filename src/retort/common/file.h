@@ -47,8 +47,9 @@ class MappedFile {
 /// it and renames it to its final name. Destroyed without commit, it removes what was written.
 class FolderInMaking {
  public:
-  /// Throws IoError if `target` exists already.
-  explicit FolderInMaking(fs::path target);
+  /// Throws IoError if `target` exists already, unless the new folder is to take its place: then
+  /// there is one of the two at any moment, and the old one is removed afterwards.
+  explicit FolderInMaking(fs::path target, bool replace = false);
   FolderInMaking(const FolderInMaking&) = delete;
   FolderInMaking& operator=(const FolderInMaking&) = delete;
   ~FolderInMaking();
@@ -57,7 +58,7 @@ class FolderInMaking {
 
  private:
   fs::path target_, path_;
-  bool committed_ = false;
+  bool replace_ = false, committed_ = false;
 };
 
 }  // namespace retort

@@ -2,11 +2,12 @@
 
 #include "retort/common/error.h"
 #include "retort/dataset/feature_source.h"
+#include "retort/log/days.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
+constexpr int64_t kHour = kDay / 24;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
 /// Days since 1970-01-01, rounded down before it too.

@@ -7,13 +7,12 @@
 
 #include <fmt/format.h>
 
+#include "retort/log/days.h"
 #include "retort/sim/law.h"
 #include "retort/sim/row_kernel.h"
 
 namespace retort {
 namespace {
-
-constexpr int64_t kDay = 86'400'000'000;
 
 Rng user_day(const World& world, std::string_view stream, int32_t user, int32_t day) {
   return Rng(world.options.log_seed, stream)

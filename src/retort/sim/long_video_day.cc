@@ -7,12 +7,12 @@
 #include <fmt/format.h>
 
 #include "retort/common/error.h"
+#include "retort/log/days.h"
 #include "retort/sim/law.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = 86'400'000'000;
 constexpr double kMinute = 60e6;  // microseconds
 constexpr int64_t kPlaybacksADay = 1024;
 

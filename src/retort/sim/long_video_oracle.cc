@@ -6,16 +6,13 @@
 
 #include "retort/common/error.h"
 #include "retort/common/thread_pool.h"
+#include "retort/log/days.h"
 #include "retort/sim/law.h"
 #include "retort/sim/long_video_truth.h"
 #include "retort/sim/world_keys.h"
 
 namespace retort {
-namespace {
-
-constexpr int64_t kDay = 86'400'000'000;
-
-}  // namespace
+namespace {}  // namespace
 
 LongVideoOracle::LongVideoOracle(const fs::path& world)
     : LongVideoOracle(read_long_video_truth(world / "truth")) {}

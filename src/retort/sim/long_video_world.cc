@@ -8,6 +8,7 @@
 
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
+#include "retort/log/days.h"
 #include "retort/sim/directions.h"
 #include "retort/sim/law.h"
 #include "retort/sim/long_video_calibrate.h"
@@ -15,7 +16,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = 86'400'000'000;
 constexpr int32_t kAges = 6, kGenders = 2;
 constexpr double kEpisodeMinutes[] = {22, 30, 45, 55};
 constexpr double kLeastRuntime = 60, kMostRuntime = 180;

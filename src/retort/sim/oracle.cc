@@ -7,16 +7,13 @@
 #include <vector>
 
 #include "retort/common/error.h"
+#include "retort/log/days.h"
 #include "retort/sim/law.h"
 #include "retort/sim/policy.h"
 #include "retort/sim/world_keys.h"
 
 namespace retort {
-namespace {
-
-constexpr int64_t kDay = 86'400'000'000;
-
-}  // namespace
+namespace {}  // namespace
 
 Oracle::Oracle(const fs::path& world) : Oracle(read_truth(world / "truth")) {}
 

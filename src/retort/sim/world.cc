@@ -10,14 +10,13 @@
 #include "retort/common/error.h"
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
+#include "retort/log/days.h"
 #include "retort/sim/calibrate.h"
 #include "retort/sim/directions.h"
 #include "retort/sim/law.h"
 
 namespace retort {
 namespace {
-
-constexpr int64_t kDay = 86'400'000'000;
 
 int32_t bucket(double x, double low, double step, int32_t count) {
   return std::clamp(static_cast<int32_t>(std::floor((x - low) / step)), 0, count - 1);

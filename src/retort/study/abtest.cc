@@ -10,12 +10,12 @@
 #include "retort/common/progress.h"
 #include "retort/common/text.h"
 #include "retort/common/thread_pool.h"
+#include "retort/log/days.h"
 #include "retort/study/abtest_replay.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = 86'400'000'000;
 constexpr int64_t kBlock = 256;  // users between two looks at Ctrl-C
 
 /// A metric of all users, before it is summed up.

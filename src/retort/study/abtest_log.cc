@@ -9,13 +9,13 @@
 
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
+#include "retort/log/days.h"
 #include "retort/log/duckdb.h"
 #include "retort/sim/law.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = 86'400'000'000;
 constexpr int32_t kWindowDays = 7;
 constexpr double kMinute = 60e6;  // microseconds
 

@@ -7,12 +7,11 @@
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
 #include "retort/kernel/dense.h"
+#include "retort/log/days.h"
 #include "retort/metric/nktd.h"
 
 namespace retort {
 namespace {
-
-constexpr int64_t kDay = int64_t{86'400'000'000};
 
 /// (user, time) of everything shown, or of the clicks of a log that tells no more, by time.
 std::vector<std::pair<int64_t, int32_t>> moments_of(const Dataset& dataset, Split split) {

@@ -34,6 +34,8 @@ struct CatalogueInputs {
 /// What the scores of a ranking model say of a batch beyond its rows ([scores]); what no loss of
 /// the recipe needs is undefined.
 struct ScoredInputs {
+  int64_t known_rows = 0;   // rows with a score in the file
+  int64_t known_pairs = 0;  // pairs likewise
   // Lists of Q users at their moments, the ranking model's best first.
   torch::Tensor list_row;      // [Q] int64, a row of the batch with this user and moment
   torch::Tensor list_items;    // [M, D] of the items of lists and rests
@@ -43,6 +45,7 @@ struct ScoredInputs {
   torch::Tensor rest_places;   // [Q, N] int64: items drawn from those that are not in the list
   torch::Tensor rest_valid;    // [Q, N] bool; false where there are not so many
   torch::Tensor rank;          // [R] place of the row's item in its user's whole list, 0: not in it
+  torch::Tensor snapshot;      // [R] int64, the model version of the row's score; -1: unknown
   int64_t length = 0;          // K
   int64_t catalogue = 0;       // candidates
   int64_t step = 0;            // of training; 0 where there is none

@@ -20,25 +20,12 @@ constexpr const char* kTeacherOptimizer = "teacher_optimizer/";
 constexpr const char* kStreaming = "streaming/";
 constexpr const char* kSnapshot = "snapshot/";
 constexpr const char* kSnapshotOptimizer = "snapshot_optimizer/";
+constexpr const char* kLossWeights = "loss_weights/";
 constexpr double kStreamingRate = 0.05;  // of new intervals; Yi et al. try 0.01 to 0.1
 
 constexpr const char* kRemedy =
     "the last good checkpoint is kept. Check that feature's data, lower optimizer.learning_rate or "
     "set optimizer.clip_norm";
-
-/// The logits that a term's `target` names: one, or of kl_bernoulli and chi2_literal tasks of the
-/// teacher.
-std::vector<std::string> targets_of(const TermOptions& term) {
-  const Json target = term.options.value("target", Json());
-  const bool of_teacher = term.loss == "kl_bernoulli" || term.loss == "chi2_literal";
-  if (term.loss == "soft_bce" && target.is_string()) return {target.get<std::string>()};
-  if (!of_teacher) return {};
-  if (target.is_null()) return {"teacher_read"};
-  if (target.is_string()) return {"teacher_" + target.get<std::string>()};
-  std::vector<std::string> names;
-  for (const auto& [name, weight] : target.items()) names.push_back("teacher_" + name);
-  return names;
-}
 
 }  // namespace
 
@@ -63,7 +50,9 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
       forest_(recipe.tasks),
       labels_(dataset == nullptr ? std::vector<std::string>() : dataset->labels()),
       draws_(seed, "negatives.step"),
-      bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())) {
+      list_draws_(seed, "scores.lists"),
+      bf16_(trains_in_bf16(recipe.loop.precision, device.is_cpu())),
+      loss_weights_(recipe.loss_weights, recipe.terms) {
   for (const TermOptions& term : terms_) losses_.push_back(make_loss(term.loss, term.options));
   const OptimizerOptions optimizer = OptimizerOptions::read(recipe.optimizer);
   student_ = make_candidate_model(schema, recipe.student, Rng(seed, "init.student"));
@@ -80,11 +69,9 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
         std::make_unique<CatalogueRows>(*dataset, recipe.loop.rows == "impressions", device_);
   if (recipe.needs_streaming_share() && catalogue_ != nullptr)
     streaming_.emplace(catalogue_->size(), kStreamingRate, device_);
-  if (dataset != nullptr) make_snapshot_scale(*dataset, optimizer, planned_steps);
-  if (!recipe.mentor.empty() && dataset != nullptr) {
-    mentor_ = load_run_models(recipe.mentor, *dataset, device_);
-    if (mentor_->teacher == nullptr)
-      fail<ConfigError>("recipe key 'distill.run': the run {} has no ranking model", recipe.mentor);
+  if (dataset != nullptr) {
+    open_mentor(recipe, *dataset);
+    make_snapshot_scale(*dataset, optimizer, planned_steps);
   }
   if (!recipe.has_teacher()) {
     check_names();
@@ -100,19 +87,44 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
   check_names();
 }
 
+void Learner::open_mentor(const TrainRecipe& recipe, const Dataset& dataset) {
+  if (!recipe.mentor.empty()) {
+    mentor_ = load_run_models(recipe.mentor, dataset, device_);
+    if (mentor_->teacher == nullptr)
+      fail<ConfigError>("recipe key 'distill.run': the run {} has no ranking model", recipe.mentor);
+  }
+  const ScoreOptions& scores = recipe.scores;
+  asks_mentor_ = mentor_ && (recipe.has_target("mentor_") || scores.snapshot || scores.rescore);
+  if (scores.given)
+    scores_.emplace(recipe, dataset, mentor_ ? mentor_->teacher.get() : nullptr, device_);
+}
+
+/// Of the ranker whose scores some term compares with by snapshot: that of the log or of the file.
+int64_t Learner::count_snapshots(const Dataset& dataset) const {
+  bool logged = false, stored = false;
+  for (const TermOptions& term : terms_)
+    if (term.options.value("per_snapshot", false))
+      (term.options.value("target", "").starts_with("logged_") ? logged : stored) = true;
+  if (logged && stored)
+    fail<ConfigError>(
+        "recipe key 'terms': per_snapshot is of logged scores or of stored ones, not of both");
+  if (stored) return scores_ ? scores_->snapshots() : 0;
+  const std::span<const int32_t> snapshots = dataset.impressions().snapshot;
+  return snapshots.empty() ? 0 : *std::max_element(snapshots.begin(), snapshots.end()) + 1;
+}
+
 void Learner::make_snapshot_scale(const Dataset& dataset, const OptimizerOptions& optimizer,
                                   int64_t planned_steps) {
   std::set<std::string> logits;
   for (const TermOptions& term : terms_)
     if (term.options.value("per_snapshot", false)) logits.insert(term.on);
   if (logits.empty()) return;
-  const std::span<const int32_t> snapshots = dataset.impressions().snapshot;
-  if (snapshots.empty())
+  const int64_t snapshots = count_snapshots(dataset);
+  if (snapshots == 0)
     fail<ConfigError>(
-        "recipe key 'terms': per_snapshot wants logged scores with a snapshot; give `scores` in "
-        "the data recipe's events and ingest again");
-  snapshot_scale_ =
-      std::make_shared<SnapshotScale>(*std::max_element(snapshots.begin(), snapshots.end()) + 1);
+        "recipe key 'terms': per_snapshot wants scores with a snapshot; give `scores` in the data "
+        "recipe's events and ingest again, or the file of [scores] such a column");
+  snapshot_scale_ = std::make_shared<SnapshotScale>(snapshots);
   for (const std::string& logit : logits) snapshot_scale_->add(logit);
   snapshot_scale_->to(device_);
   snapshot_optimizer_ = std::make_unique<Optimizer>(optimizer, *snapshot_scale_, planned_steps);
@@ -128,21 +140,35 @@ void Learner::score_student(const Batch& batch, const TensorBatch& tensors, int6
   CatalogueInputs& catalogue = logits.catalogue;
   const std::vector<torch::Tensor> tasks = student_->encode_user_tasks(tensors.users);
   const torch::Tensor items = student_->encode_items(tensors.items);
-  const auto& mixture = student_->spec().user.mixture;
+  const std::vector<std::string>& names = task_names(student_->spec());
   std::vector<torch::Tensor> scores;
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const std::string name = mixture ? "student_" + mixture->tasks[i] : "student";
+    const std::string name = names.empty() ? "student" : "student_" + names[i];
     const torch::Tensor users = expand_rows(tasks[i], tensors.user_of_row);
     scores.push_back((users * items).sum(1));
     logits.logits[name] = scores.back();
     catalogue.users[name] = users;
   }
-  if (mixture) logits.logits["student"] = mix(scores, task_shares(student_->spec()));
-  if (snapshot_scale_ != nullptr && tensors.snapshot.defined())
+  if (student_->spec().user.gate) {
+    const torch::Tensor users =
+        expand_rows(student_->encode_users(tensors.users), tensors.user_of_row);
+    logits.logits["student"] = (users * items).sum(1);
+    catalogue.users["student"] = users;
+  } else if (!names.empty()) {
+    logits.logits["student"] = mix(scores, task_shares(student_->spec()));
+  }
+  const torch::Tensor& snapshot =
+      logits.scored.snapshot.defined() ? logits.scored.snapshot : tensors.snapshot;
+  if (snapshot_scale_ != nullptr && snapshot.defined())
     for (const auto& item : snapshot_scale_->named_children())
       logits.logits[item.key() + kPerSnapshot] =
-          snapshot_scale_->forward(item.key(), logits.logits.at(item.key()), tensors.snapshot);
+          snapshot_scale_->forward(item.key(), logits.logits.at(item.key()), snapshot);
   if (catalogue_ != nullptr) fill_catalogue(batch, tensors, items, step, catalogue);
+  if (!scores_) return;
+  logits.scored.step = step;
+  scores_->add_beyond_rows(
+      batch, items, list_draws_.fork(static_cast<uint64_t>(step)),
+      [this](const SideTensors& side) { return student_->encode_items(side); }, logits);
 }
 
 void Learner::fill_catalogue(const Batch& batch, const TensorBatch& tensors,
@@ -188,19 +214,23 @@ Learner::Outputs Learner::forward(const Batch& batch, bool all_models, int64_t s
     torch::AutoGradMode gradients(torch::GradMode::is_enabled() && phase_ != Phase::kStudent);
     for (const auto& [name, logit] : teacher_->score(tensors)) named["teacher_" + name] = logit;
   }
-  if (mentor_) {
+  if (asks_mentor_) {
     const TraceScope trace("mentor");
     const torch::NoGradGuard frozen;
     for (const auto& [name, logit] : mentor_->teacher->score(tensors))
       named["mentor_" + name] = logit;
   }
+  if (scores_) scores_->add_rows(batch, outputs.logits);
   if (all_models || phase_ != Phase::kTeacher) score_student(batch, tensors, step, outputs.logits);
+  if (scores_ && outputs.logits.catalogue.users.size() > 0)
+    outputs.coverage = scores_->coverage(batch, outputs.logits);
   const TraceScope trace("losses");
+  const std::vector<double> weights = loss_weights_.weights();
   outputs.terms.resize(terms_.size());
   for (size_t i = 0; i < terms_.size(); ++i) {
     if (!active(terms_[i])) continue;
     outputs.terms[i] = losses_[i](outputs.logits);
-    const torch::Tensor weighted = outputs.terms[i] * terms_[i].weight;
+    const torch::Tensor weighted = outputs.terms[i] * (terms_[i].weight * weights[i]);
     outputs.total = outputs.total.defined() ? outputs.total + weighted : weighted;
   }
   return outputs;
@@ -222,13 +252,13 @@ void Learner::fill_labels(const TensorBatch& tensors, LossInputs& inputs) const 
 /// Every logit and label that a term names is there, before a first step is made.
 void Learner::check_names() const {
   std::vector<std::string> logits{"student"}, labels{"click", "read"};
-  if (const auto& mixture = student_->spec().user.mixture)
-    for (const std::string& task : mixture->tasks) logits.push_back("student_" + task);
+  for (const std::string& task : task_names(student_->spec())) logits.push_back("student_" + task);
   if (teacher_ != nullptr)
     for (const std::string& output : teacher_->outputs()) logits.push_back("teacher_" + output);
   if (mentor_)
     for (const std::string& output : mentor_->teacher->outputs())
       logits.push_back("mentor_" + output);
+  if (scores_) logits.insert(logits.end(), scores_->logits().begin(), scores_->logits().end());
   for (const char* logged : {"logged_click", "logged_dwm"}) logits.emplace_back(logged);
   labels.insert(labels.end(), labels_.begin(), labels_.end());
   for (const std::string& task : forest_.names()) labels.push_back(task);
@@ -243,13 +273,14 @@ void Learner::check_names() const {
   for (const TermOptions& term : terms_) {
     check(term, "on", term.on, logits, remedy_of(term.on));
     if (term.options.contains("label")) check(term, "label", term.options["label"], labels, "");
-    for (const std::string& target : targets_of(term))
+    for (const std::string& target : term.targets())
       check(term, "target", target, logits, remedy_of(target));
   }
 }
 
 LossValues Learner::values_of(const Outputs& outputs) const {
   LossValues values;
+  values.coverage = outputs.coverage;
   for (size_t i = 0; i < terms_.size(); ++i) {
     const torch::Tensor& term = outputs.terms[i];
     values.terms.push_back(term.defined() ? term.item<double>() : 0);
@@ -265,12 +296,29 @@ LossValues Learner::step(const Batch& batch, int64_t step, int64_t whole_rows) {
   const LossValues values = values_of(outputs);
   if (!std::isfinite(values.total) || !guard.finite())
     fail<Error>("{}", refusal(batch, values, step));
+  const std::vector<LossWeights::Seen> seen = seen_of(outputs, values);
   {
     const TraceScope trace("rest of backward");
     outputs.total.backward();
   }
   update_weights();
+  loss_weights_.update(seen);
   return values;
+}
+
+std::vector<LossWeights::Seen> Learner::seen_of(const Outputs& outputs, const LossValues& values) {
+  const TraceScope trace("norms of gradients");
+  std::vector<LossWeights::Seen> seen(terms_.size());
+  for (size_t i = 0; i < terms_.size(); ++i) {
+    if (!active(terms_[i])) continue;
+    seen[i] = {.active = true, .loss = terms_[i].weight * values.terms[i]};
+    if (loss_weights_.wants_norm(i))
+      seen[i].norm =
+          terms_[i].weight * gradient_norm(outputs.terms[i], terms_[i].on_student()
+                                                                 ? student_->common_weights()
+                                                                 : teacher_->common_weights());
+  }
+  return seen;
 }
 
 void Learner::update_weights() {
@@ -318,11 +366,13 @@ NamedTensors Learner::full_state() const {
   }
   if (teacher_ != nullptr)
     tensors.merge(add_prefix(teacher_optimizer_->state(), kTeacherOptimizer));
+  tensors.merge(add_prefix(loss_weights_.state(), kLossWeights));
   return tensors;
 }
 
 void Learner::load_full_state(const NamedTensors& tensors) {
   load_student(tensors);
+  loss_weights_.load_state(take_prefix(tensors, kLossWeights));
   student_optimizer_->load_state(take_prefix(tensors, kStudentOptimizer));
   if (streaming_) streaming_->load_state(take_prefix(tensors, kStreaming));
   if (snapshot_optimizer_ != nullptr) {

@@ -15,7 +15,9 @@
 #include "retort/trainer/catalogue_rows.h"
 #include "retort/trainer/checkpoint.h"
 #include "retort/trainer/gradient_exchange.h"
+#include "retort/trainer/loss_weights.h"
 #include "retort/trainer/run_models.h"
+#include "retort/trainer/score_source.h"
 #include "retort/trainer/snapshot_scale.h"
 #include "retort/trainer/streaming_share.h"
 #include "retort/trainer/train_recipe.h"
@@ -32,6 +34,7 @@ std::string_view name_of(Phase phase);
 struct LossValues {
   double total = 0;
   std::vector<double> terms;
+  std::vector<double> coverage;  // shares of known scores, by Learner::scores()
 };
 
 class Learner {
@@ -70,7 +73,13 @@ class Learner {
   RankingModel* teacher() { return teacher_.get(); }
   const TaskForest& forest() const { return forest_; }
   torch::Device device() const { return device_; }
+  /// What [scores] gives; nullptr without it.
+  const ScoreSource* scores() const { return scores_ ? &*scores_ : nullptr; }
   double learning_rate() const;
+  /// How much each term counts in the next step beside its weight in the recipe; empty: 1 for ever.
+  std::vector<double> loss_weights() const {
+    return loss_weights_.adaptive() ? loss_weights_.weights() : std::vector<double>();
+  }
 
   /// Weights alone ("student/..", "teacher/..") and the optimizers' state beside them
   /// ("student_optimizer/..").
@@ -88,6 +97,7 @@ class Learner {
     LossInputs logits;
     std::vector<torch::Tensor> terms;  // undefined for terms that are not of the phase
     torch::Tensor total;
+    std::vector<double> coverage;
   };
   /// `step` is what the step's own draws are made from.
   Outputs forward(const Batch& batch, bool all_models, int64_t step);
@@ -100,12 +110,15 @@ class Learner {
   void check_names() const;
   /// Where a term compares with the scores of the log by snapshot. Throws ConfigError if there are
   /// none.
+  void open_mentor(const TrainRecipe& recipe, const Dataset& dataset);
+  int64_t count_snapshots(const Dataset& dataset) const;
   void make_snapshot_scale(const Dataset& dataset, const OptimizerOptions& optimizer,
                            int64_t planned_steps);
   bool active(const TermOptions& term) const;
   LossValues values_of(const Outputs& outputs) const;
   LossValues step_with_peers(const Batch& batch, int64_t step, int64_t whole_rows);
   void update_weights();
+  std::vector<LossWeights::Seen> seen_of(const Outputs& outputs, const LossValues& values);
   /// Why a step is refused, in words.
   std::string refusal(const Batch& batch, const LossValues& losses, int64_t step) const;
 
@@ -116,12 +129,16 @@ class Learner {
   DenseWidths widths_;
   RewardOptions reward_;
   TaskForest forest_;
-  std::vector<std::string> labels_;           // of the dataset
-  Rng draws_;                                 // of negatives that losses ask for
-  std::optional<RunModels> mentor_;           // frozen
+  std::vector<std::string> labels_;  // of the dataset
+  Rng draws_;                        // of negatives that losses ask for
+  Rng list_draws_;                   // of lists and what is outside them
+  std::optional<RunModels> mentor_;  // frozen
+  bool asks_mentor_ = false;         // rows are scored by it
+  std::optional<ScoreSource> scores_;
   std::unique_ptr<CatalogueRows> catalogue_;  // where a loss compares with all items
   std::optional<StreamingShare> streaming_;   // where a loss asks for it
   bool bf16_;                                 // dense layers of a step
+  LossWeights loss_weights_;
   Phase phase_ = Phase::kJoint;
   std::shared_ptr<CandidateModel> student_;
   std::shared_ptr<RankingModel> teacher_;

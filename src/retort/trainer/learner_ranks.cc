@@ -21,6 +21,10 @@ void Learner::set_phase(Phase phase, Ranks* ranks) {
           term.loss);
   if (snapshot_optimizer_ != nullptr)
     fail<ConfigError>("a term's per_snapshot is trained with one process");
+  if (loss_weights_.adaptive())
+    fail<ConfigError>(
+        "recipe key 'loss_weights': weights that change with the losses are trained with one "
+        "process; set loss_weights.kind = \"fixed\" and scope = \"per_network\"");
   std::vector<torch::nn::Module*> modules;
   if (teacher_ != nullptr && phase != Phase::kStudent) modules.push_back(teacher_.get());
   if (phase != Phase::kTeacher) modules.push_back(student_.get());

@@ -6,13 +6,17 @@ namespace retort {
 namespace {
 
 Json to_json(const RunningLosses& losses) {
-  return {{"total", losses.sum.total}, {"terms", losses.sum.terms}, {"steps", losses.steps}};
+  return {{"total", losses.sum.total},
+          {"terms", losses.sum.terms},
+          {"coverage", losses.sum.coverage},
+          {"steps", losses.steps}};
 }
 
 RunningLosses running_losses_from_json(const Json& json) {
   RunningLosses losses;
   losses.sum.total = json.at("total");
   losses.sum.terms = json.at("terms").get<std::vector<double>>();
+  losses.sum.coverage = json.value("coverage", std::vector<double>());
   losses.steps = json.at("steps");
   return losses;
 }
@@ -35,6 +39,8 @@ void RunningLosses::add(const LossValues& values) {
   sum.total += values.total;
   sum.terms.resize(values.terms.size());
   for (size_t i = 0; i < values.terms.size(); ++i) sum.terms[i] += values.terms[i];
+  sum.coverage.resize(values.coverage.size());
+  for (size_t i = 0; i < values.coverage.size(); ++i) sum.coverage[i] += values.coverage[i];
   ++steps;
 }
 
@@ -43,6 +49,7 @@ LossValues RunningLosses::mean() const {
   const auto count = static_cast<double>(steps > 0 ? steps : 1);
   mean.total /= count;
   for (double& term : mean.terms) term /= count;
+  for (double& share : mean.coverage) share /= count;
   return mean;
 }
 

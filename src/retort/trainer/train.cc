@@ -56,6 +56,11 @@ class Training {
                   recipe_.loop.epochs);
     else
       valid_rows_.emplace(dataset, validation_rows(dataset, recipe_.loop));
+    if (learner_.scores() == nullptr) return;
+    const std::string known =
+        learner_.scores()->describe(training_rows(recipe, dataset, options.seed));
+    if (!known.empty() && ranks_.first())
+      log_info("train", "{}: {}", recipe_.scores.file.file, known);
   }
 
   TrainResult run() {
@@ -88,6 +93,7 @@ class Training {
   [[noreturn]] void stop();
   double elapsed() const { return seconds_before_ + watch_.seconds(); }
   std::string progress_label() const;
+  std::string scores_digest() const;
 
   const Json& recipe_json_;
   const Dataset& dataset_;
@@ -136,6 +142,7 @@ void Training::begin() {
   write_json(paths.model, to_json(learner_.student().spec()));
   Json info = make_run_info(recipe_json_, dataset_, options_.seed, device_.str());
   info["ranks"] = ranks_.size();
+  if (const std::string digest = scores_digest(); !digest.empty()) info["scores"] = digest;
   write_json(paths.info, info);
   save_checkpoint(paths.last, {learner_.full_state(), to_json(state_)});
   folder.commit();
@@ -148,11 +155,24 @@ void Training::resume() {
   learner_.load_full_state(checkpoint.tensors);
   seconds_before_ = state_.seconds;
   Json info = read_json(paths_.info);
+  if (const std::string digest = scores_digest();
+      digest != info.value("scores", "") && !state_.finished)
+    fail<ConfigError>(
+        "recipe key 'scores.file': {} is not what the run {} began with (its digest is another); "
+        "put "
+        "that file back, or train anew",
+        recipe_.scores.file.file, options_.run.string());
   if (!state_.finished) info["status"] = "running";
   info["device"] = device_.str();
   info["ranks"] = ranks_.size();
   write_json(paths_.info, info);
   log_info("train", "resumed at step {}", state_.step);
+}
+
+/// Of the file that the student learns from; a glob's many are not looked at.
+std::string Training::scores_digest() const {
+  const std::string& file = recipe_.scores.file.file;
+  return recipe_.scores.snapshot || !fs::exists(file) ? "" : sha256_file(file);
 }
 
 std::string Training::progress_label() const {
@@ -290,6 +310,8 @@ Json Training::line(const char* kind, const char* split, const LossValues& losse
         state_.phase == Phase::kJoint || term.on_student() == (state_.phase == Phase::kStudent);
     if (active) line["terms"][term.name] = losses.terms[i];
   }
+  for (size_t i = 0; i < losses.coverage.size(); ++i)
+    line["coverage"][learner_.scores()->coverage_names()[i]] = losses.coverage[i];
   return line;
 }
 
@@ -299,6 +321,9 @@ void Training::log_window() {
   Json json = line("step", "train", window.mean());
   const double seconds = state_.train_seconds - logged_.train_seconds;
   json["learning_rate"] = learner_.learning_rate();
+  const std::vector<double> weights = learner_.loss_weights();
+  for (size_t i = 0; i < weights.size(); ++i)
+    json["loss_weights"][recipe_.terms[i].name] = weights[i];
   json["rows_per_second"] = static_cast<double>(state_.rows - logged_.rows) / seconds;
   json["data_wait_share"] = (state_.wait_seconds - logged_.wait_seconds) / seconds;
   json["seconds"] = elapsed();

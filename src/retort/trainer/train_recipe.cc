@@ -6,6 +6,7 @@
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
 #include "retort/loss/inputs.h"
+#include "retort/loss/soft_target.h"
 #include "retort/metric/rank_metric.h"
 #include "retort/nn/optimizer.h"
 
@@ -150,6 +151,7 @@ LoopOptions read_loop(const Json& recipe) {
   fields.read("log_every", loop.log_every);
   fields.read("rank_timeout", loop.rank_timeout);
   fields.read_choice("teacher_epoch", loop.teacher_epoch, {"own", "student"});
+  fields.read_duration("lag", loop.lag);
   fields.finish();
   check_positive("train.batch", loop.batch, 2);
   check_positive("train.epochs", loop.epochs, 1);
@@ -198,6 +200,96 @@ FusionOptions read_fusion(const Json& recipe) {
   check_metric("fusion.metric", fusion.metric, {"mrr"},
                {"recall", "recall_click", "wrecall", "ndcg"});
   return fusion;
+}
+
+/// "read" or { click = 1, read_given_click = 0.5 }.
+std::map<std::string, double> read_order(Fields& fields) {
+  std::map<std::string, double> order;
+  const Json& given = fields.sub("order");
+  if (given.is_null()) return order;
+  if (given.is_string()) return {{given.get<std::string>(), 1.0}};
+  double sum = 0;
+  if (given.is_object())
+    for (const auto& [name, weight] : given.items()) {
+      if (!weight.is_number() || !(weight.get<double>() >= 0))
+        fail<ConfigError>("{} = {}: a weight of 0 or more is expected",
+                          fields.name("order." + name), weight.dump());
+      sum += order[name] = weight.get<double>();
+    }
+  if (!(sum > 0))
+    fail<ConfigError>("{} = {}: the name of a score is expected, or weights of several, not all 0",
+                      fields.name("order"), given.dump());
+  return order;
+}
+
+ScoreOptions::Lists read_lists(const Json& recipe) {
+  ScoreOptions::Lists lists;
+  std::string sample = "best";
+  Fields fields(recipe, "scores.lists");
+  lists.order = read_order(fields);
+  fields.read("length", lists.length);
+  fields.read_choice("sample", sample, {"best", "rank"});
+  fields.read("spread", lists.spread);
+  fields.read("pool", lists.pool);
+  fields.read("rest", lists.rest);
+  fields.finish();
+  lists.by_rank = sample == "rank";
+  check_positive("scores.lists.length", lists.length, 1);
+  check_positive("scores.lists.pool", lists.pool, 0);
+  check_positive("scores.lists.rest", lists.rest, 0);
+  if (!(lists.spread > 0))
+    fail<ConfigError>("recipe key 'scores.lists.spread': above 0 is expected, not {}",
+                      lists.spread);
+  return lists;
+}
+
+ScoreOptions read_scores(const Json& recipe) {
+  ScoreOptions scores;
+  scores.given = recipe.contains("scores");
+  std::string kind = "stored", missing = "mask", unit = "logit";
+  Fields fields(recipe, "scores");
+  ScoreFile& file = scores.file;
+  fields.read_choice("kind", kind, {"stored", "snapshot"});
+  fields.read("file", file.file);
+  fields.read("user", file.user);
+  fields.read("item", file.item);
+  fields.read("time", file.time);
+  fields.read("snapshot", file.snapshot);
+  fields.read("logits", file.logits);
+  fields.read_choice("unit", unit, {"logit", "probability"});
+  if (fields.has("match")) fields.read_choice("match", file.match, {"row", "day", "pair"});
+  fields.read_duration("lag", file.lag);
+  fields.read_choice("missing", missing, {"mask", "rescore"});
+  fields.sub("lists");
+  fields.finish();
+  scores.lists = read_lists(recipe);
+  scores.snapshot = kind == "snapshot";
+  scores.rescore = missing == "rescore";
+  file.probabilities = unit == "probability";
+  return scores;
+}
+
+/// What [scores] gives is what terms ask for.
+void check_scores(const TrainRecipe& recipe) {
+  const ScoreOptions& scores = recipe.scores;
+  const LossNeeds needs = recipe.needs();
+  const bool wanted = recipe.has_target("scored_") || needs.lists || needs.pairs;
+  if (!scores.given && !wanted) return;
+  if (!scores.given)
+    fail<ConfigError>(
+        "recipe key 'scores': a term learns from scores; give the table [scores] with file = "
+        "\"scores.parquet\" (`retort score`), or kind = \"snapshot\" with distill.run");
+  if (!wanted)
+    fail<ConfigError>(
+        "recipe key 'scores': no term learns from them; one has target = \"scored_NAME\", or a "
+        "loss on lists or pairs (`retort list losses`)");
+  if ((scores.snapshot || scores.rescore) && recipe.mentor.empty())
+    fail<ConfigError>("recipe key 'scores.{}' needs the run that scores: distill.run = RUN",
+                      scores.snapshot ? "kind' = 'snapshot" : "missing' = 'rescore");
+  if (needs.lists && scores.snapshot)
+    fail<ConfigError>(
+        "recipe key 'scores.kind': 'snapshot' scores rows and pairs as they come; lists come from "
+        "a file, kind = \"stored\"");
 }
 
 /// `needed`: some loss asks for rewards, so that their scale is looked up in the clicks.
@@ -289,14 +381,30 @@ void check_models(const TrainRecipe& recipe) {
 
 }  // namespace
 
+std::vector<std::string> TermOptions::targets() const {
+  const Json target = options.value("target", Json());
+  if (loss == "soft_bce" && target.is_string()) return {target.get<std::string>()};
+  if (loss == "in_batch_kl")
+    return target.is_null() ? std::vector<std::string>{"scored_read"} : target_names(target);
+  if (loss == "kl_bernoulli" || loss == "chi2_literal") return target_names(target);
+  return {};
+}
+
 LossNeeds TrainRecipe::needs() const {
   LossNeeds all;
   for (const TermOptions& term : terms) {
     const LossNeeds& one = loss_entry(term.loss).needs;
-    all = {all.catalogue || one.catalogue, all.reward || one.reward,
-           all.whole_batch || one.whole_batch};
+    all = {all.catalogue || one.catalogue, all.reward || one.reward, all.lists || one.lists,
+           all.pairs || one.pairs, all.whole_batch || one.whole_batch};
   }
   return all;
+}
+
+bool TrainRecipe::has_target(const std::string& prefix) const {
+  for (const TermOptions& term : terms)
+    for (const std::string& name : term.targets())
+      if (name.starts_with(prefix)) return true;
+  return false;
 }
 
 bool TrainRecipe::needs_streaming_share() const {
@@ -320,7 +428,8 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
     result.teacher = nullptr;
   for (const char* table : {"teacher", "tasks", "terms", "optimizer", "train", "negatives", "beta",
-                            "distill", "target", "fusion", "reward"})
+                            "distill", "target", "fusion", "reward", "loss_weights",
+                            "scores"})
     fields.sub(table);
   fields.finish();
 
@@ -341,7 +450,10 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   result.terms = read_terms(recipe, result.tasks);
   result.reward = read_reward(recipe, dataset, result.needs().reward);
   apply_target(recipe, dataset, result.terms);
+  result.loss_weights = LossWeightOptions::read(recipe);
+  result.scores = read_scores(recipe);
   check_models(result);
+  check_scores(result);
   return result;
 }
 
@@ -351,6 +463,9 @@ LoaderOptions training_rows(const Json& recipe, const Dataset& dataset, uint64_t
   rows.training = true;
   rows.limit = 0;
   rows.seed = seed;
+  if (const int64_t lag = read_loop(recipe).lag; lag > 0)
+    rows.until = before_end_of(dataset, Split::kTrain, lag, "recipe key 'train.lag'");
+  bool fresh = true;
   Fields fields(recipe, "negatives");
   fields.read("per_click", rows.negatives);
   fields.read("sampler", rows.sampler);
@@ -360,6 +475,8 @@ LoaderOptions training_rows(const Json& recipe, const Dataset& dataset, uint64_t
   fields.read_duration("window", rows.sampling.window);
   fields.read("uniform_share", rows.sampling.uniform_share);
   fields.read("reject_clicked", rows.reject_clicked);
+  fields.read("fresh", fresh);
+  if (!fresh) rows.negatives_epoch = 0;
   fields.finish();
   check_positive("negatives.per_click", rows.negatives, 0);
   return rows;

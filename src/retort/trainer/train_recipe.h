@@ -3,14 +3,17 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "retort/common/json.h"
 #include "retort/dataset/loader.h"
+#include "retort/dataset/score_store.h"
 #include "retort/kernel/precision.h"
 #include "retort/loss/losses.h"
 #include "retort/model/task_forest.h"
+#include "retort/trainer/weight_rule.h"
 
 namespace retort {
 
@@ -23,6 +26,8 @@ struct TermOptions {
   double weight = 1;
   Json options;
   bool on_student() const { return on.starts_with("student"); }
+  /// The logits that its `target` names; none where its loss has no target.
+  std::vector<std::string> targets() const;
 };
 
 /// [train]
@@ -32,17 +37,34 @@ struct LoopOptions {
   int64_t epochs = 20;                     // at most; of each phase
   int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
   std::string rows = "clicks";             // clicks, with negatives | impressions
-  std::string metric = "auc_read";         // auc_read | auc_click | recall@K | task_auc | loss ..
-  int64_t checkpoint_every = 0;            // steps; 0 = at epoch ends only
-  int64_t validation_limit = 0;            // positives judged; 0 = all
-  int64_t log_every = 100;                 // steps between two training lines of metrics.jsonl
-  int64_t rank_timeout = 1800;             // seconds a rank waits for its peers
-  std::string teacher_epoch = "own";       // own: the teacher's best epoch; student: the student's
+  int64_t lag = 0;  // microseconds by which training rows end before their split does
+  std::string metric = "auc_read";    // auc_read | auc_click | recall@K | task_auc | loss ..
+  int64_t checkpoint_every = 0;       // steps; 0 = at epoch ends only
+  int64_t validation_limit = 0;       // positives judged; 0 = all
+  int64_t log_every = 100;            // steps between two training lines of metrics.jsonl
+  int64_t rank_timeout = 1800;        // seconds a rank waits for its peers
+  std::string teacher_epoch = "own";  // own: the teacher's best epoch; student: the student's
 };
 
 /// Whether steps on `device` compute dense layers in bf16: a processor that multiplies it natively
 /// by default, a GPU only where the recipe asks for it.
 bool trains_in_bf16(Precision precision, bool on_cpu);
+
+/// [scores]: what the student learns of a ranking model beside or instead of a teacher of its own.
+struct ScoreOptions {
+  bool given = false;
+  bool snapshot = false;  // kind: the run `distill.run` scores every row as it comes
+  bool rescore = false;   // missing: .. what the file does not know
+  ScoreFile file;
+  struct Lists {
+    std::map<std::string, double> order;  // by logit; empty: "read", else the only one
+    int64_t length = 20;                  // K
+    bool by_rank = false;  // sample: K drawn with probability ~ exp(-rank / spread), not the best
+    double spread = 20;
+    int64_t pool = 0;   // .. of the best so many; 0 = all
+    int64_t rest = 40;  // N items drawn from those that are not in the list
+  } lists;
+};
 
 /// [reward]: w_dwm of a click = min(seconds, clip) / mean, so that it is 1 on average.
 /// Source: RRA sec. 4.3.1 ("calculated from the DWM value"); methods B2.
@@ -82,11 +104,15 @@ struct TrainRecipe {
   BetaOptions beta;
   FusionOptions fusion;
   RewardOptions reward;
+  LossWeightOptions loss_weights;
+  ScoreOptions scores;
 
   bool has_teacher() const { return !teacher.is_null(); }
   bool has_student_terms() const;
   /// Of all terms together: what any of their losses needs.
   LossNeeds needs() const;
+  /// Whether some term names a logit that begins so, as its target.
+  bool has_target(const std::string& prefix) const;
   bool needs_streaming_share() const;  // some loss estimates shares of items while training
 };
 

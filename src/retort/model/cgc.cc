@@ -1,39 +1,10 @@
 #include "retort/model/cgc.h"
 
-#include "retort/common/error.h"
 #include "retort/model/task_logits.h"
 #include "retort/nn/experts.h"
 
 namespace retort {
-namespace {
-
-void check_one(const Fields& fields, const char* key, int32_t value) {
-  if (value < 1) fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name(key), value);
-}
-
-}  // namespace
-
-CgcOptions CgcOptions::read(const Json& table) {
-  CgcOptions options;
-  Fields fields(under("teacher", table), "teacher");
-  read_feature_options(fields, options.features);
-  fields.read("shared_experts", options.shared_experts);
-  fields.read("task_experts", options.task_experts);
-  if (table.is_object() && table.value("kind", "") == "ple") {
-    options.levels = 2;
-    fields.read("levels", options.levels);
-  }
-  read_layers(fields, "expert_layers", options.expert_layers, false);
-  read_layers(fields, "tower_layers", options.tower_layers, true);
-  options.tasks = TaskForest::read(fields.sub("tasks"));
-  fields.finish();
-  check_one(fields, "shared_experts", options.shared_experts);
-  check_one(fields, "task_experts", options.task_experts);
-  check_one(fields, "levels", options.levels);
-  return options;
-}
-
-Cgc::Cgc(const Schema& schema, const CgcOptions& options)
+Cgc::Cgc(const Schema& schema, const TeacherOptions& options)
     : options_(options), input_(*this, schema, options.features) {
   int64_t width = input_.width();
   for (int32_t level = 0; level < options.levels; ++level) {
@@ -161,7 +132,7 @@ void Cgc::initialise(const Rng& init, double embedding_deviation) {
 
 std::shared_ptr<RankingModel> make_cgc(const Schema& schema, const Json& teacher, const Rng& init,
                                        CandidateModel*) {
-  const CgcOptions options = CgcOptions::read(teacher);
+  const TeacherOptions options = TeacherOptions::read(teacher);
   auto model = std::make_shared<Cgc>(schema, options);
   model->initialise(init, options.features.embedding_deviation);
   return model;

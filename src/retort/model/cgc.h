@@ -13,33 +13,19 @@
 
 namespace retort {
 
-/// The recipe's tables [teacher] of kinds "cgc" and "ple".
-struct CgcOptions {
-  FeatureOptions features;
-  int32_t shared_experts = 2, task_experts = 2;  // of each level
-  int32_t levels = 1;                            // "ple": 2
-  std::vector<int32_t> expert_layers{512, 256};  // ReLU after each
-  std::vector<int32_t> tower_layers{128};        // hidden layers, before Linear -> 1
-  TaskForest tasks = TaskForest::paper();
-
-  /// Throws ConfigError naming the key; `levels` is one of "ple" alone.
-  static CgcOptions read(const Json& table);
-};
-
-/// Level j: experts E_s of all tasks and E_t of each, MLPs with ReLU after each layer; task t takes
-/// softmax(W_t z_t) [E_t(z_t); E_s(z_s)], and below the last level what all share is softmax(W_s
-/// z_s) [every expert of the level]. z_t and z_s of the first level are x, of the next what the one
-/// below gave t and the shared. Gates are linear, without bias. Each task of the forest then has a
-/// tower of `tower_layers` (ReLU) and a linear logit of p(t | its parent); p(t | shown) by
-/// forest_logits.
-/// Names, with j, k from 0: teacher.level<j>.shared.expert<k>.layer<i>,
-/// teacher.level<j>.shared.gate (not of the last level), teacher.level<j>.task_<t>.expert<k>,
-/// .gate; teacher.tower_<t>.layer<i>. Source: PLE, Tang et al., RecSys 2020, sec. 4.1 (CGC), eq.
-/// 4-6, and 4.2; DMMP (abstract), methods C1; entire space: ESMM, Ma et al., SIGIR 2018. Shapes:
-/// logits [R].
+/// Kinds "cgc" (one level) and "ple". Level j: experts E_s of all tasks and E_t of each, MLPs with
+/// ReLU after each layer; task t takes softmax(W_t z_t) [E_t(z_t); E_s(z_s)], and below the last
+/// level what all share is softmax(W_s z_s) [every expert of the level]. z_t and z_s of the first
+/// level are x, of the next what the one below gave t and the shared. Gates are linear, without
+/// bias. Each task of the forest then has a tower of `tower_layers` (ReLU) and a linear logit of
+/// p(t | its parent); p(t | shown) by forest_logits. Names, with j, k from 0:
+/// teacher.level<j>.shared.expert<k>.layer<i>, teacher.level<j>.shared.gate (not of the last
+/// level), teacher.level<j>.task_<t>.expert<k>, .gate; teacher.tower_<t>.layer<i>. Source: PLE,
+/// Tang et al., RecSys 2020, sec. 4.1 (CGC), eq. 4-6, and 4.2; DMMP (abstract), methods C1; entire
+/// space: ESMM, Ma et al., SIGIR 2018. Shapes: logits [R].
 class Cgc : public RankingModel {
  public:
-  Cgc(const Schema& schema, const CgcOptions& options);
+  Cgc(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
   std::vector<std::string> outputs() const override;
   std::vector<torch::Tensor> common_weights() override;
@@ -63,7 +49,7 @@ class Cgc : public RankingModel {
                                                      const std::vector<GroupedRows>& inputs);
   static std::vector<GroupedRows> mix(const Level& level, const std::vector<GroupedRows>& inputs);
 
-  CgcOptions options_;
+  TeacherOptions options_;
   TeacherInput input_;
   std::vector<Level> levels_;
   std::vector<Mlp> towers_;  // a task each

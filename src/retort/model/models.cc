@@ -14,8 +14,6 @@ std::vector<torch::Tensor> CandidateModel::encode_user_tasks(const SideTensors& 
   return {encode_users(users)};
 }
 
-torch::Tensor CandidateModel::preference(const SideTensors&) { return {}; }
-
 void CandidateModel::set_fusion(double w) { check_fusion(spec(), w, "fusion"); }
 
 void CandidateModel::set_shares(const std::vector<double>& shares) {

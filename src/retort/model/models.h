@@ -29,9 +29,6 @@ class CandidateModel : public torch::nn::Module {
   virtual torch::Tensor encode_items(const SideTensors& items) = 0;  // [R, D]
   /// One vector for each of the spec's task_names, [G, D] each; of a model of one vector that one.
   virtual std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users);
-  /// How much each task's vector counts for a user, [G, tasks], 1 in sum; undefined where it is
-  /// alike for all (task_shares).
-  virtual torch::Tensor preference(const SideTensors& users);
   /// The weights nearest to the logits that all of them depend on: what losses are balanced by.
   virtual std::vector<torch::Tensor> common_weights() = 0;
   virtual const ModelSpec& spec() const = 0;

@@ -98,13 +98,25 @@ TeacherOptions TeacherOptions::read(const Json& table) {
   TeacherOptions options;
   Fields fields(under("teacher", table), "teacher");
   read_feature_options(fields, options.features);
+  const std::string kind = table.is_object() ? table.value("kind", "") : "";
+  if (kind == "cgc" || kind == "ple" || kind == "shared_bottom") {
+    options.expert_layers = {512, 256};
+    options.tower_layers = {128};
+  }
   fields.read("experts", options.experts);
+  fields.read("shared_experts", options.shared_experts);
+  fields.read("task_experts", options.task_experts);
+  fields.read("levels", options.levels);
   read_layers(fields, "expert_layers", options.expert_layers, false);
   read_layers(fields, "tower_layers", options.tower_layers, true);
   options.tasks = TaskForest::read(fields.sub("tasks"));
   fields.finish();
-  if (options.experts <= 0)
-    fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name("experts"), options.experts);
+  for (const auto& [key, value] : {std::pair{"experts", options.experts},
+                                   {"shared_experts", options.shared_experts},
+                                   {"task_experts", options.task_experts},
+                                   {"levels", options.levels}})
+    if (value < 1) fail<ConfigError>("{}: 1 or more is expected, not {}", fields.name(key), value);
+  if (kind == "cgc") options.levels = 1;
   return options;
 }
 

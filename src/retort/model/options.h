@@ -33,9 +33,13 @@ struct StudentOptions {
   static StudentOptions read(const Json& table);
 };
 
+/// Of all teachers with experts, so that one kind may stand for another in a recipe: what a kind
+/// has no use for it does not look at.
 struct TeacherOptions {
   FeatureOptions features;
-  int32_t experts = 2;                                 // K
+  int32_t experts = 2;                                 // mmoe: K
+  int32_t shared_experts = 2, task_experts = 2;        // cgc, ple: of each level
+  int32_t levels = 2;                                  // ple; cgc has 1
   std::vector<int32_t> expert_layers{1024, 512, 256};  // ReLU after each
   std::vector<int32_t> tower_layers{256, 256};         // hidden layers, before Linear -> 1
   TaskForest tasks = TaskForest::paper();              // of teacher_table()

@@ -4,26 +4,15 @@
 
 namespace retort {
 
-SharedBottomOptions SharedBottomOptions::read(const Json& table) {
-  SharedBottomOptions options;
-  Fields fields(under("teacher", table), "teacher");
-  read_feature_options(fields, options.features);
-  read_layers(fields, "bottom_layers", options.bottom_layers, false);
-  read_layers(fields, "tower_layers", options.tower_layers, true);
-  options.tasks = TaskForest::read(fields.sub("tasks"));
-  fields.finish();
-  return options;
-}
-
-SharedBottom::SharedBottom(const Schema& schema, const SharedBottomOptions& options)
+SharedBottom::SharedBottom(const Schema& schema, const TeacherOptions& options)
     : input_(*this, schema, options.features), forest_(options.tasks) {
   bottom_ = Mlp(MlpOptions{
-      .input = input_.width(), .layers = options.bottom_layers, .relu_after_last = true});
+      .input = input_.width(), .layers = options.expert_layers, .relu_after_last = true});
   place_module(*this, "teacher.bottom", bottom_.ptr());
   std::vector<int32_t> layers = options.tower_layers;
   layers.push_back(1);
   for (const Task& task : forest_.tasks) {
-    towers_.emplace_back(MlpOptions{.input = options.bottom_layers.back(), .layers = layers});
+    towers_.emplace_back(MlpOptions{.input = options.expert_layers.back(), .layers = layers});
     place_module(*this, "teacher.tower_" + task.name, towers_.back().ptr());
   }
 }
@@ -48,7 +37,7 @@ void SharedBottom::initialise(const Rng& init, double embedding_deviation) {
 
 std::shared_ptr<RankingModel> make_shared_bottom(const Schema& schema, const Json& teacher,
                                                  const Rng& init, CandidateModel*) {
-  const SharedBottomOptions options = SharedBottomOptions::read(teacher);
+  const TeacherOptions options = TeacherOptions::read(teacher);
   auto model = std::make_shared<SharedBottom>(schema, options);
   model->initialise(init, options.features.embedding_deviation);
   return model;

@@ -13,25 +13,13 @@
 
 namespace retort {
 
-/// The recipe's table [teacher] of this kind.
-struct SharedBottomOptions {
-  FeatureOptions features;
-  std::vector<int32_t> bottom_layers{512, 256};  // ReLU after each
-  std::vector<int32_t> tower_layers{128};        // hidden layers, before Linear -> 1
-  TaskForest tasks = TaskForest::paper();
-
-  /// Throws ConfigError naming the key.
-  static SharedBottomOptions read(const Json& table);
-};
-
-/// An MLP on x with ReLU after each layer, and on it a tower a task of the forest with a linear
-/// logit of p(t | its parent); p(t | shown) by forest_logits.
-/// Names: teacher.bottom.layer<i>, teacher.tower_<task>.layer<i>.
-/// Source: Caruana, Machine Learning 28, 1997; the shared-bottom model of MMoE, Ma et al., KDD
-/// 2018, sec. 3.1. Shapes: logits [R].
+/// An MLP of `expert_layers` on x with ReLU after each layer, and on it a tower a task of the
+/// forest with a linear logit of p(t | its parent); p(t | shown) by forest_logits. Names:
+/// teacher.bottom.layer<i>, teacher.tower_<task>.layer<i>. Source: Caruana, Machine Learning 28,
+/// 1997; the shared-bottom model of MMoE, Ma et al., KDD 2018, sec. 3.1. Shapes: logits [R].
 class SharedBottom : public RankingModel {
  public:
-  SharedBottom(const Schema& schema, const SharedBottomOptions& options);
+  SharedBottom(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
   std::vector<std::string> outputs() const override;
   std::vector<torch::Tensor> common_weights() override;

@@ -40,7 +40,8 @@ class ThreeTower : public CandidateModel {
   torch::Tensor encode_items(const SideTensors& items) override;
   /// With 1u2i zeros stand where the items have other tasks' vectors.
   std::vector<torch::Tensor> encode_user_tasks(const SideTensors& users) override;
-  torch::Tensor preference(const SideTensors& users) override;
+  /// How much each task counts for a user, [G, tasks], 1 in sum.
+  torch::Tensor preference(const SideTensors& users);
   std::vector<torch::Tensor> common_weights() override;
   const ModelSpec& spec() const override { return spec_; }
   void initialise(const Rng& init, double embedding_deviation);

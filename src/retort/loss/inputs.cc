@@ -54,7 +54,7 @@ std::string remedy_of(const std::string& logit) {
     return "; give [scores] a file that has it (`retort score`), or kind = \"snapshot\"";
   if (logit.starts_with("logged"))
     return "; the dataset has no logged scores, or rows are not impressions ([train] rows)";
-  return "; use student.kind = \"multi_task\"";
+  return "; name it in student.tasks of a student of kind multi_task or three_tower";
 }
 
 torch::Tensor logit_of(const LossInputs& inputs, const std::string& name, const char* loss) {

@@ -61,6 +61,11 @@ Learner::Learner(const TrainRecipe& recipe, const Schema& schema, uint64_t seed,
       student_->set_fusion(recipe.fusion.value);
     else if (!recipe.fusion.shares.empty())
       student_->set_shares(recipe.fusion.shares);
+  } else if (recipe.fusion.on_validation || !recipe.fusion.shares.empty()) {
+    fail<ConfigError>(
+        "recipe key 'fusion': shares of tasks are those of student.kind = \"multi_task\"; '{}' has "
+        "none to choose",
+        student_->spec().kind);
   }
   student_->to(device_);
   student_optimizer_ = std::make_unique<Optimizer>(optimizer, *student_, planned_steps);

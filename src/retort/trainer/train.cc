@@ -87,6 +87,7 @@ class Training {
   void finish_run(const TrainResult& result);
   void choose_for_serving(Json& info);
   Json line(const char* kind, const char* split, const LossValues& losses) const;
+  void add_loss_weights(Json& line) const;
   void log_window();
   void log_epoch(const std::optional<Judgement>& judgement, double validation_seconds);
   void save_last();
@@ -315,15 +316,19 @@ Json Training::line(const char* kind, const char* split, const LossValues& losse
   return line;
 }
 
+void Training::add_loss_weights(Json& line) const {
+  const std::vector<double> weights = learner_.loss_weights();
+  for (size_t i = 0; i < weights.size(); ++i)
+    line["loss_weights"][recipe_.terms[i].name] = weights[i];
+}
+
 void Training::log_window() {
   const RunningLosses window = std::exchange(state_.window, {});
   if (!ranks_.first()) return;
   Json json = line("step", "train", window.mean());
   const double seconds = state_.train_seconds - logged_.train_seconds;
   json["learning_rate"] = learner_.learning_rate();
-  const std::vector<double> weights = learner_.loss_weights();
-  for (size_t i = 0; i < weights.size(); ++i)
-    json["loss_weights"][recipe_.terms[i].name] = weights[i];
+  add_loss_weights(json);
   json["rows_per_second"] = static_cast<double>(state_.rows - logged_.rows) / seconds;
   json["data_wait_share"] = (state_.wait_seconds - logged_.wait_seconds) / seconds;
   json["seconds"] = elapsed();
@@ -334,6 +339,7 @@ void Training::log_window() {
 void Training::log_epoch(const std::optional<Judgement>& judgement, double validation_seconds) {
   Json train = line("epoch", "train", state_.whole_epoch.mean());
   train["learning_rate"] = learner_.learning_rate();
+  add_loss_weights(train);
   train["rows_per_second"] = static_cast<double>(state_.rows) / state_.train_seconds;
   train["data_wait_share"] = state_.wait_seconds / state_.train_seconds;
   train["seconds"] = elapsed();

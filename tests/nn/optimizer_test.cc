@@ -222,6 +222,27 @@ TEST(Optimizer, RefusesAStateOfAnotherModelNamingTheEntry) {
   refused([](auto& s) { s["step"] = torch::zeros({1}); }, "step");
 }
 
+TEST(Optimizer, ARestartedScheduleWarmsUpAgainWhileStepsGoOn) {
+  OptimizerOptions options = fast();
+  options.warmup_steps = 2;
+  options.decay = "linear";
+  Net net;
+  Optimizer optimizer(options, net, 6);
+  std::vector<double> first, again;
+  for (int step = 0; step < 5; ++step) {
+    first.push_back(optimizer.learning_rate());
+    optimizer.step();
+  }
+  optimizer.restart_schedule();
+  for (int step = 0; step < 5; ++step) {
+    again.push_back(optimizer.learning_rate());
+    optimizer.step();
+  }
+  EXPECT_EQ(first, again);
+  EXPECT_EQ(optimizer.steps(), 10);
+  EXPECT_EQ(optimizer.state().at("schedule_from").item<int64_t>(), 5);
+}
+
 TEST(Optimizer, DropsGradientsWithoutAStep) {
   Net net;
   Optimizer optimizer(fast(), net);

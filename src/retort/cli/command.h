@@ -67,11 +67,15 @@ CommandHelp evaluate_help();
 CommandHelp compare_help();
 CommandHelp publish_help();
 CommandHelp tune_fusion_help();
+CommandHelp score_help();
+CommandHelp daily_help();
 Command train_command();
 Command evaluate_command();
 Command compare_command();
 Command publish_command();
 Command tune_fusion_command();
+Command score_command();
+Command daily_command();
 Command list_torch_command();
 Command doctor_torch_command();
 

@@ -1,15 +1,13 @@
+#include "retort/trainer/publish.h"
+
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "retort/bundle/bundle_writer.h"
 #include "retort/cli/command.h"
 #include "retort/common/error.h"
 #include "retort/common/text.h"
-#include "retort/encoder/tower_encoder.h"
-#include "retort/trainer/run_folder.h"
-#include "retort/trainer/trained_model.h"
 
 namespace retort {
 namespace {
@@ -30,36 +28,18 @@ Json index_of(const Flags& flags) {
 }
 
 Answer run(const Flags& flags, const CommonFlags& common) {
-  const fs::path folder =
-      flags.dataset.empty() ? dataset_of_run(flags.run) : fs::path(flags.dataset);
-  const Dataset dataset(folder, /*deep=*/true);
-  const TrainedModel model(flags.run, dataset, common.device);
-  const FolderInMaking scratch(fs::path(flags.bundles) / "weights");  // never committed
-  BundleContents contents;
-  contents.model = model.name();
-  contents.spec = model.spec();
-  if (flags.beta) contents.spec.beta = *flags.beta;
-  if (!flags.fusion.empty()) set_shares(contents.spec, flags.fusion, "--fusion");
-  contents.weights = scratch.path() / "student.safetensors";
-  model.save_student(contents.weights);
-  contents.dataset = &dataset;
-  contents.towers = &model.student();
-  std::optional<TowerEncoder> fused;  // the index is judged with the vectors it will be asked for
-  if (!flags.fusion.empty())
-    contents.towers =
-        &fused.emplace(contents.spec, std::make_shared<const SafetensorsFile>(contents.weights));
-  contents.embeddings = parse_table_storage(flags.embeddings);
-  contents.index = index_of(flags);
-  if (!flags.at.empty()) contents.moment = parse_moment(flags.at, "--at");
-  contents.recipe = model.recipe();
-  contents.provenance = {{"run", read_json(RunPaths(flags.run).info)},
-                         {"dataset_digest", dataset_digest(dataset)}};
-  const PublishResult result = publish_bundle(contents, flags.bundles);
+  PublishOptions options{.dataset = flags.dataset, .embeddings = flags.embeddings};
+  options.index = index_of(flags);
+  options.beta = flags.beta;
+  options.fusion = flags.fusion;
+  options.device = common.device;
+  if (!flags.at.empty()) options.moment = parse_moment(flags.at, "--at");
+  const PublishResult result = publish_run(flags.run, flags.bundles, options);
   Answer answer{to_json(result), ""};
   answer.text = fmt::format(
-      "Version {} of {} is in {}: {} users, {} items, index {} with recall {:.4f} against exact "
+      "Version {} is in {}: {} users, {} items, index {} with recall {:.4f} against exact "
       "search.\n",
-      result.version, contents.model, result.path.string(), with_thousands(result.users),
+      result.version, result.path.string(), with_thousands(result.users),
       with_thousands(result.items), flags.index, result.recall);
   return answer;
 }

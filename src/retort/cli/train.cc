@@ -14,15 +14,18 @@ namespace retort {
 namespace {
 
 struct Flags {
-  std::string recipe, preset, dataset, out;
+  std::string recipe, preset, dataset, out, warm_start;
   bool resume = false, profile = false;
 };
 
 Answer run(const Flags& flags, const CommonFlags& common) {
   const Json recipe = load_recipe(find_recipe(flags.recipe), flags.preset, common.set);
   const Dataset dataset(flags.dataset);
-  TrainOptions options{
-      .run = flags.out, .resume = flags.resume, .device = common.device, .profile = flags.profile};
+  TrainOptions options{.run = flags.out};
+  options.resume = flags.resume;
+  options.warm_start = flags.warm_start;
+  options.device = common.device;
+  options.profile = flags.profile;
   if (common.seed) options.seed = *common.seed;
   options.launch = Launch::from_environment();
   if (options.launch.rank > 0) {
@@ -60,6 +63,9 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--out", flags->out, "the run's folder")->required();
   app.add_flag("--profile", flags->profile,
                "where a step's time goes: a table, and profile.json in the run for Perfetto");
+  app.add_option("--warm-start", flags->warm_start,
+                 "a finished run to begin from: its dataset is this one, or one to which days were "
+                 "added (retort ingest --append); --set train.days=new learns from these alone");
   app.add_flag("--resume", flags->resume, "go on from the last checkpoint of the run");
   return [flags, &common] { return run(*flags, common); };
 }

@@ -9,7 +9,8 @@ CommandHelp train_help() {
           .examples =
               "  retort train dmtl --dataset feed-dataset --out runs/dmtl\n"
               "  retort train dmtl --preset paper --dataset feed-dataset --out runs/big --seed 2\n"
-              "  retort train dmtl --dataset feed-dataset --out runs/dmtl --resume\n",
+              "  retort train dmtl --dataset feed-dataset --out runs/dmtl --resume\n"
+              "  retort train dmtl --dataset grown --warm-start runs/dmtl --out runs/next\n",
           .reads_recipe = true};
 }
 
@@ -44,6 +45,27 @@ CommandHelp tune_fusion_help() {
           .examples =
               "  retort tune-fusion runs/rra -k 20\n"
               "  retort tune-fusion runs/rra --rule wrecall --plot fusion.svg --keep\n"};
+}
+
+CommandHelp score_help() {
+  return {
+      .name = "score",
+      .summary = "a run's ranking model scores pairs, into a file that students learn from",
+      .examples =
+          "  retort score runs/dmtl --pairs logged --out scores.parquet\n"
+          "  retort score runs/dmtl --pairs logged --rows impressions --lag 1d --out s.parquet\n"
+          "  retort score runs/dmtl --pairs top-100 --out lists.parquet\n"
+          "  retort train offline_list --dataset feed-dataset --out runs/list \\\n"
+          "    --set scores.file=lists.parquet\n"};
+}
+
+CommandHelp daily_help() {
+  return {.name = "daily",
+          .summary = "a day's append, scores, training, judgement and, if not worse, publication",
+          .examples =
+              "  retort daily feed --from world --day 2024-03-12 --out feed\n"
+              "  retort daily my-feed.toml --from /data/logs --day 2024-03-13 --out feed --json\n",
+          .reads_recipe = true};
 }
 
 }  // namespace retort

@@ -11,12 +11,12 @@
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
 #include "retort/common/text.h"
+#include "retort/log/days.h"
 #include "retort/log/duckdb.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kDay = int64_t{86'400'000'000};
 constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 constexpr size_t kNamed = 3;  // unknown users and items that a message names
 constexpr std::string_view kPrefix = "z_";

@@ -16,15 +16,15 @@ namespace retort {
 
 /// Where the scores are and how a row of training finds its own.
 struct ScoreFile {
-  std::string file;                          // Parquet, a glob too
+  std::string file{};                        // Parquet, a glob too
   std::string user = "user", item = "item";  // columns
-  std::string time, snapshot;  // columns; empty: "time", "snapshot" where the file has them
+  std::string time{}, snapshot{};  // columns; empty: "time", "snapshot" where the file has them
   /// Columns by name of the logit; empty: z_NAME of each such column, else NAME "score" of it.
-  std::map<std::string, std::string> logits;
+  std::map<std::string, std::string> logits{};
   bool probabilities = false;  // the columns are probabilities, not logits
   /// row: of the same moment; day: of the same day (UTC); pair: of any moment. Of several the
   /// latest. Empty: row where the file has moments, day where it has dates, else pair.
-  std::string match;
+  std::string match{};
   /// day: of the day so long before; pair: at least so much older than the row. Microseconds.
   int64_t lag = 0;
 };

@@ -94,7 +94,8 @@ double learning_rate_at(const OptimizerOptions& options, int64_t step, int64_t p
 Optimizer::Optimizer(OptimizerOptions options, torch::nn::Module& module, int64_t planned_steps)
     : options_(std::move(options)),
       planned_steps_(planned_steps),
-      step_(torch::zeros({1}, torch::kInt64)) {
+      step_(torch::zeros({1}, torch::kInt64)),
+      schedule_from_(torch::zeros({1}, torch::kInt64)) {
   options_.validate();
   check(options_.decay == "none" || planned_steps > 0,
         "optimizer: decay '{}' needs the number of planned steps", options_.decay);
@@ -178,14 +179,17 @@ void Optimizer::zero_grad() {
   for (Table& entry : tables_) entry.table->pending.clear();
 }
 
+void Optimizer::restart_schedule() { schedule_from_.copy_(step_); }
+
 int64_t Optimizer::steps() const { return step_.data_ptr<int64_t>()[0]; }
 
 double Optimizer::learning_rate() const {
-  return learning_rate_at(options_, steps() + 1, planned_steps_);
+  const int64_t into = steps() - schedule_from_.data_ptr<int64_t>()[0];
+  return learning_rate_at(options_, into + 1, planned_steps_);
 }
 
 std::map<std::string, torch::Tensor> Optimizer::state() const {
-  std::map<std::string, torch::Tensor> state{{"step", step_}};
+  std::map<std::string, torch::Tensor> state{{"step", step_}, {"schedule_from", schedule_from_}};
   for (const Dense& dense : dense_) {
     state[dense.name + ".m"] = dense.m;
     state[dense.name + ".v"] = dense.v;

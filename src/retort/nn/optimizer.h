@@ -61,6 +61,9 @@ class Optimizer {
   /// Drops all gradients without a step.
   void zero_grad();
 
+  /// Warm-up and decay begin with the next step; moments and their correction go on.
+  void restart_schedule();
+
   int64_t steps() const;         // taken so far
   double learning_rate() const;  // of the next step
   double gradient_norm() const {
@@ -68,7 +71,7 @@ class Optimizer {
   }  // of the last step, before clipping;
      // 0 unless clip_norm > 0
 
-  /// "step" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m", "<table>.weight.v"
+  /// "step", "schedule_from" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m", "<table>.weight.v"
   /// or "<table>.weight.sums".
   /// The tensors are the live ones: write or clone them before the next step.
   std::map<std::string, torch::Tensor> state() const;
@@ -93,7 +96,8 @@ class Optimizer {
 
   OptimizerOptions options_;
   int64_t planned_steps_;
-  torch::Tensor step_;  // [1] int64
+  torch::Tensor step_;           // [1] int64
+  torch::Tensor schedule_from_;  // [1] int64: steps taken when the schedule began
   double gradient_norm_ = 0;
   std::vector<Dense> dense_;
   std::vector<Table> tables_;

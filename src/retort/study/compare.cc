@@ -5,7 +5,10 @@
 
 #include "retort/common/error.h"
 #include "retort/common/log.h"
+#include "retort/common/recipe.h"
 #include "retort/study/evaluate.h"
+#include "retort/trainer/run_folder.h"
+#include "retort/trainer/score_pairs.h"
 #include "retort/trainer/train.h"
 #include "retort/trainer/trained_model.h"
 
@@ -21,11 +24,57 @@ fs::path run_folder(const CompareOptions& options, const std::string& label, int
   return options.out / label / fmt::format("seed{}", options.first_seed + seed);
 }
 
-/// The path is absolute, so that the run is resumed from whatever folder the command is called in.
+ScoringOptions scoring_of(const CompareRow& row) {
+  ScoringOptions scoring;
+  std::string pairs = "logged";
+  Fields fields(Json{{"rows", {{"scores", row.scores}}}}, "rows.scores");
+  fields.read("pairs", pairs);
+  fields.read_duration("lag", scoring.lag);
+  fields.read("rows", scoring.rows);
+  int32_t negatives = -1;
+  fields.read("negatives", negatives);
+  fields.read("batch", scoring.batch);
+  fields.read("batches", scoring.batches);
+  fields.read("candidates", scoring.candidates);
+  fields.read("order", scoring.order);
+  fields.finish();
+  if (negatives >= 0) scoring.negatives = negatives;
+  scoring.pairs = ScorePairs::parse(pairs);
+  return scoring;
+}
+
+/// The file that the run this row comes after scores for it, made unless an earlier call did; rows
+/// that ask for the same share it. Beside it, last, what was scored.
+fs::path scores_of(const CompareOptions& options, const CompareRow& row, int32_t seed) {
+  const std::string asked = row.scores.dump();
+  return run_folder(options, row.after, seed) / "scores" /
+         fmt::format("{}-{}.parquet", row.scores.value("pairs", "logged"),
+                     sha256(asked).substr(0, 8));
+}
+
+void make_scores(const CompareOptions& options, const CompareRow& row, int32_t seed,
+                 const Dataset& dataset) {
+  const fs::path file = scores_of(options, row, seed), about = file.string() + ".json";
+  if (fs::exists(about)) return;
+  ScoringOptions scoring = scoring_of(row);
+  scoring.seed = options.first_seed + static_cast<uint64_t>(seed);
+  scoring.device = options.device;
+  log_info("compare", "{} scores for {}, seed {}", row.after, row.label, *scoring.seed);
+  fs::create_directories(file.parent_path());
+  fs::remove(file);
+  const ScoringResult result =
+      score_pairs(run_folder(options, row.after, seed), dataset, scoring, file);
+  write_file(about, to_json(result).dump(2) + "\n");
+}
+
+/// The paths are absolute, so that the run is resumed from whatever folder the command is called
+/// in.
 Json recipe_of(const CompareOptions& options, const CompareRow& row, int32_t seed) {
   Json recipe = row.recipe;
   if (row.after.empty()) return recipe;
   recipe["distill"]["run"] = fs::weakly_canonical(run_folder(options, row.after, seed)).string();
+  if (!row.scores.is_null())
+    recipe["scores"]["file"] = fs::weakly_canonical(scores_of(options, row, seed)).string();
   return recipe;
 }
 
@@ -41,6 +90,7 @@ void train_all(std::span<const CompareRow> rows, const Dataset& dataset,
       training.seed = options.first_seed + seed;
       fs::create_directories(training.run.parent_path());
       log_info("compare", "{}, seed {}", row.label, training.seed);
+      if (!row.scores.is_null()) make_scores(options, row, seed, dataset);
       train(recipe_of(options, row, seed), dataset, training);
     }
   }
@@ -58,6 +108,29 @@ std::string teacher_name(std::span<const CompareRow> rows, const std::vector<See
   return row == chosen ? "teacher" : "teacher_" + rows[row].label;
 }
 
+/// What a model costs: seconds of its training steps, and of the scores that were made for it.
+void add_cost(JudgedRow& judged, const CompareRow& row, const CompareOptions& options,
+              int32_t seed) {
+  const auto add = [&](const char* name, const Json& seconds) {
+    if (!seconds.is_number()) return;
+    const double value = seconds;
+    judged.metrics.push_back({name, {value, value, value}, {}});
+  };
+  const Json info = read_json(RunPaths(run_folder(options, row.label, seed)).info);
+  add("train_seconds", info.at("result").value("train_seconds", Json()));
+  if (!row.scores.is_null())
+    add("score_seconds", read_json(scores_of(options, row, seed).string() + ".json").at("seconds"));
+}
+
+/// The distance to the ranking model that a student without one of its own learned from.
+void compare_with_mentor(Judge& judge, JudgedRow& judged, const TrainedModel& model,
+                         const CompareRow& row, const CompareOptions& options, int32_t seed) {
+  if (row.after.empty() || model.teacher() != nullptr) return;
+  const TrainedModel mentor(run_folder(options, row.after, seed), judge.dataset(), options.device);
+  if (mentor.teacher() != nullptr)
+    judge.against_ranker(judged, model.student(), *mentor.teacher(), -1);
+}
+
 SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const CompareOptions& options,
                      Judge& judge) {
   SeedRows judged;
@@ -65,6 +138,8 @@ SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const Compar
     log_info("compare", "judging {}, seed {}", row.label, options.first_seed + seed);
     const TrainedModel model(run_folder(options, row.label, seed), dataset, options.device);
     judged.models.push_back(judge_student(judge, row.label, model));
+    compare_with_mentor(judge, judged.models.back(), model, row, options, seed);
+    add_cost(judged.models.back(), row, options, seed);
     if (model.teacher() != nullptr) {
       judged.teachers.push_back(judge.teacher("teacher", *model.teacher()));
     }

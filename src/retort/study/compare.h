@@ -35,8 +35,10 @@ struct CompareResult {
 
 /// Runs that exist are resumed; finished ones are not trained again. Throws ConfigError if a run in
 /// `out` was begun with another recipe, seed or dataset. A row that comes `after` another gets
-/// that row's run of the same seed as its recipe's `distill.run`. The row `teacher` is that of
-/// `dmtl` or, without it, of the first row that has one; other teachers are called teacher_LABEL.
+/// that row's run of the same seed as its recipe's `distill.run`, and with `scores` a file of that
+/// run's ranking model as `scores.file`; a student without a ranking model is compared with that
+/// one. The row `teacher` is that of `dmtl` or, without it, of the first row that has one; other
+/// teachers are called teacher_LABEL.
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 

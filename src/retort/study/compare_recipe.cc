@@ -103,10 +103,14 @@ CompareRow read_row(const fs::path& file, const Json& entry, const ComparePlan& 
   fields.read("title", row.title);
   row.data = read_names(fields, "data");
   fields.read("after", row.after);
+  row.scores = fields.sub("scores");
   fields.read("shown", row.shown);
   row.published = read_published(fields.sub("published"), plan);
   fields.finish();
   check_known("rows.data", row.data, plan.data);
+  if (!row.scores.is_null() && row.after.empty())
+    fail<ConfigError>(
+        "recipe key 'rows.scores': whose? Name the row that scores by after = \"ROW\"");
   if (recipe.empty()) {
     fail<ConfigError>("{}: a table of [[rows]] needs recipe = \"NAME\"", file.string());
   }

@@ -21,6 +21,7 @@ struct CompareRow {
   std::string title{};                           // in a publication's table; empty: the label
   std::vector<std::string> data{};               // data recipes that it is for; empty: all
   std::string after{};                           // an earlier row: its run is `distill.run`
+  Json scores{};                                 // what its ranking model scores for this row
   bool shown = true;                             // false: trained, neither judged nor printed
   std::map<std::string, Published> published{};  // by data recipe
 

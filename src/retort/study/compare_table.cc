@@ -33,7 +33,9 @@ std::optional<double> published_of(const CompareRow& row, const std::string& dat
 }
 
 /// 1 where more of a metric is better, -1 where less is.
-int better_sign(const std::string& metric) { return metric_stem(metric) == "nktd" ? -1 : 1; }
+int better_sign(const std::string& metric) {
+  return metric_stem(metric) == "nktd" || metric.ends_with("_seconds") ? -1 : 1;
+}
 
 int sign_of(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
 

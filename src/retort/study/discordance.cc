@@ -6,6 +6,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/progress.h"
+#include "retort/dataset/pair_batch.h"
 #include "retort/kernel/dense.h"
 #include "retort/log/days.h"
 #include "retort/metric/nktd.h"
@@ -25,28 +26,6 @@ std::vector<std::pair<int64_t, int32_t>> moments_of(const Dataset& dataset, Spli
       moments.emplace_back(dataset.clicks().time[click], dataset.clicks().user[click]);
   std::sort(moments.begin(), moments.end());
   return moments;
-}
-
-/// One row an item, all of one user at one moment.
-Batch pairs_of(const Assembler& assembler, const JudgedEvent& request,
-               const std::vector<int32_t>& items) {
-  Batch batch;
-  const size_t rows = items.size();
-  const UserMoment user{request.user, request.time, -1};
-  std::vector<ItemMoment> moments;
-  for (const int32_t item : items) moments.push_back({item, request.time});
-  assembler.users(std::span(&user, 1), batch.users);
-  assembler.items(moments, batch.items);
-  assembler.pairs(std::vector<UserMoment>(rows, user), moments, batch.pairs);
-  batch.user_of_row.assign(rows, 0);
-  batch.user.assign(rows, request.user);
-  batch.item = items;
-  batch.time.assign(rows, request.time);
-  batch.click.assign(rows, 0);
-  batch.read.assign(rows, 0);
-  batch.seconds.assign(rows, 0);
-  batch.known.assign(rows, 1);
-  return batch;
 }
 
 }  // namespace
@@ -81,6 +60,7 @@ Discordance::Values Discordance::measure(const Towers& towers, const RankerScore
   Progress progress("ranking requests", requests(), "requests");
   const auto dim = static_cast<size_t>(towers.dim());
   std::vector<float> user(dim), vectors, retrieval, ranked;
+  Batch batch;
   for (const JudgedEvent& request : requests_) {
     check_interrupt("evaluation");
     window.start(std::span(&request, 1));
@@ -89,7 +69,8 @@ Discordance::Values Discordance::measure(const Towers& towers, const RankerScore
     std::vector<int32_t> items;
     for (size_t at = 0; at < mask.size(); ++at)
       if (mask[at] != 0) items.push_back(window.items()[at]);
-    const Batch batch = pairs_of(assembler_, request, items);
+    const PairGroup group{{request.user, request.time, -1}, items};
+    assemble_pairs(assembler_, std::span(&group, 1), batch);
     vectors.resize(items.size() * dim);
     retrieval.resize(items.size());
     ranked.resize(items.size());

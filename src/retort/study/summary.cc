@@ -108,13 +108,17 @@ Interval user_difference(const SummaryMetric& row, const SummaryMetric& other) {
         row.replicates.size(), other.replicates.size());
   std::vector<double> paired(row.replicates);
   for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.replicates[at];
-  return interval_of(row.mean - other.mean, paired);
+  const double value = row.mean - other.mean;
+  if (paired.empty()) return {value, value, value};
+  return interval_of(value, paired);
 }
 
 Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other) {
   check(row.seeds.size() == other.seeds.size(),
         "seed_difference: '{}' has {} seeds in one row and {} in the other", row.name,
         row.seeds.size(), other.seeds.size());
+  if (row.seeds.size() < 2 && row.replicates.empty())
+    return {row.mean - other.mean, std::nan(""), std::nan("")};
   if (row.seeds.size() < 2) return user_difference(row, other);
   std::vector<double> paired(row.seeds);
   for (size_t at = 0; at < paired.size(); ++at) paired[at] -= other.seeds[at];

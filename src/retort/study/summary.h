@@ -45,7 +45,8 @@ Interval seed_interval(const SummaryMetric& metric);
 /// row - other, paired by seed: 95% by Student's t over the seeds' differences; of a single seed
 /// user_difference. Throws ArgumentError if the two have not the same number of seeds.
 Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other);
-/// row - other, 95% by user, paired by resample. Throws ArgumentError if the two have not the same
+/// row - other, 95% by user, paired by resample; of what no user changes (seconds) the difference
+/// itself, of a single seed then without interval. Throws ArgumentError if the two have not the same
 /// number of resamples.
 Interval user_difference(const SummaryMetric& row, const SummaryMetric& other);
 

@@ -389,6 +389,12 @@ void Learner::load_full_state(const NamedTensors& tensors) {
   teacher_optimizer_->load_state(take_prefix(tensors, kTeacherOptimizer));
 }
 
+void Learner::begin_from(const NamedTensors& tensors) {
+  load_full_state(tensors);
+  for (const auto& optimizer : {&student_optimizer_, &teacher_optimizer_, &snapshot_optimizer_})
+    if (*optimizer != nullptr) (*optimizer)->restart_schedule();
+}
+
 void Learner::load_student(const NamedTensors& tensors) {
   load_weights(*student_, take_prefix(tensors, kStudentPrefix));
 }

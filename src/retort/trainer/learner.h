@@ -86,6 +86,8 @@ class Learner {
   NamedTensors weights() const;
   NamedTensors full_state() const;
   void load_full_state(const NamedTensors& tensors);
+  /// The same of another run's state: learning rates start anew.
+  void begin_from(const NamedTensors& tensors);
   void load_student(const NamedTensors& tensors);
   void load_teacher(const NamedTensors& tensors);
   /// Throws Error naming the first weight that is not finite: nothing worth keeping is lost by

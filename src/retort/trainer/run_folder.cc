@@ -48,9 +48,6 @@ Json read_json(const fs::path& path) {
   }
 }
 
-namespace {
-
-// Dotted name of the first key whose value differs, "" if the tables are equal.
 std::string first_difference(const Json& a, const Json& b, const std::string& prefix) {
   if (a == b) return "";
   if (!a.is_object() || !b.is_object()) return prefix;
@@ -63,8 +60,6 @@ std::string first_difference(const Json& a, const Json& b, const std::string& pr
     }
   return "";  // the same keys in another order
 }
-
-}  // namespace
 
 void check_same_run(const fs::path& run, const Json& recipe, const Dataset& dataset,
                     uint64_t seed) {

@@ -28,6 +28,9 @@ void write_json(const fs::path& path, const Json& json);
 /// Throws DataError naming the file if it is missing or no JSON.
 Json read_json(const fs::path& path);
 
+/// Dotted name of the first key whose value differs, `prefix` before it; "" if they are equal.
+std::string first_difference(const Json& a, const Json& b, const std::string& prefix);
+
 /// Throws ConfigError unless recipe, seed and dataset are those the run began with; the message
 /// names what differs.
 void check_same_run(const fs::path& run, const Json& recipe, const Dataset& dataset, uint64_t seed);

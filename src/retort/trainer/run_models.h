@@ -18,9 +18,12 @@ struct RunModels {
   ModelSpec spec;
   std::shared_ptr<CandidateModel> student;
   std::shared_ptr<RankingModel> teacher;  // nullptr if the recipe has none
+  fs::path teacher_checkpoint;            // what its weights are from
+  int64_t teacher_step = 0;               // after which they were kept
 };
-/// Throws DataError if `run` is no run's folder or was trained on another dataset (digest of its
-/// manifest).
+/// Opened on a dataset that grew from the run's own, what is new there has the vectors of the
+/// unknown (row 0). Throws DataError if `run` is no run's folder, or was trained on another dataset
+/// (digest of its manifest) that `dataset` did not grow from.
 RunModels load_run_models(const fs::path& run, const Dataset& dataset, torch::Device device);
 
 }  // namespace retort

@@ -19,6 +19,7 @@
 #include "retort/trainer/torch_info.h"
 #include "retort/trainer/torch_towers.h"
 #include "retort/trainer/validation.h"
+#include "retort/trainer/warm_start.h"
 
 namespace retort {
 namespace {
@@ -45,12 +46,14 @@ class Training {
         profile_(options.profile ? std::optional(options.run / "profile.json") : std::nullopt),
         ranks_(options.launch, std::chrono::seconds(recipe_.loop.rank_timeout), device_),
         paths_(options.run),
-        train_rows_(dataset, part_of(training_rows(recipe, dataset, options.seed), ranks_)),
+        warm_start_(find_warm_start(options, recipe, dataset)),
+        train_rows_(dataset, part_of(rows_to_learn(recipe, dataset), ranks_)),
         batches_(train_rows_),
         learner_(recipe_, dataset.schema(), options.seed, device_,
                  recipe_.loop.epochs * train_rows_.batches(), &dataset) {
     if (train_rows_.positives() == 0)
-      fail<DataError>("{}: no click in the training split", dataset.folder().string());
+      fail<DataError>("{}: no click in the training split{}", dataset.folder().string(),
+                      recipe_.loop.new_days ? " since the run of the warm start" : "");
     if (dataset.rows_of(Split::kValid).empty())
       log_warning("train", "no validation rows: all {} epochs are run and the last one is kept",
                   recipe_.loop.epochs);
@@ -73,6 +76,7 @@ class Training {
   }
 
  private:
+  LoaderOptions rows_to_learn(const Json& recipe, const Dataset& dataset) const;
   void open();
   void begin();
   void resume();
@@ -104,6 +108,7 @@ class Training {
   StepProfile profile_;
   Ranks ranks_;
   const RunPaths paths_;
+  const std::optional<WarmStart> warm_start_;
   const Loader train_rows_;
   std::optional<Loader> valid_rows_;
   Prefetcher batches_;
@@ -117,6 +122,16 @@ class Training {
     int64_t rows = 0;
   } logged_;  // totals at the last training line
 };
+
+LoaderOptions Training::rows_to_learn(const Json& recipe, const Dataset& dataset) const {
+  LoaderOptions rows = training_rows(recipe, dataset, options_.seed);
+  if (!recipe_.loop.new_days) return rows;
+  if (!warm_start_)
+    fail<ConfigError>(
+        "recipe key 'train.days' = \"new\": new since which run? Give --warm-start RUN");
+  rows.since = warm_start_->trained_until;
+  return rows;
+}
 
 void Training::open() {
   check_same_job(ranks_, recipe_json_, dataset_, options_.seed);
@@ -144,6 +159,11 @@ void Training::begin() {
   Json info = make_run_info(recipe_json_, dataset_, options_.seed, device_.str());
   info["ranks"] = ranks_.size();
   if (const std::string digest = scores_digest(); !digest.empty()) info["scores"] = digest;
+  if (warm_start_) {
+    learner_.begin_from(grown_state(*warm_start_, learner_.full_state()));
+    info["warm_start"] = {{"run", warm_start_->run.string()},
+                          {"trained_until", warm_start_->trained_until}};
+  }
   write_json(paths.info, info);
   save_checkpoint(paths.last, {learner_.full_state(), to_json(state_)});
   folder.commit();
@@ -439,6 +459,7 @@ void Training::finish_run(const TrainResult& result) {
   if (state_.teacher_best) out["teacher_auc_read"] = *state_.teacher_best;
   if (state_.teacher_best) out["teacher_best_epoch"] = state_.teacher_best_epoch;
   out["seconds"] = result.seconds;
+  out["train_seconds"] = state_.train_seconds;
   out["rows_per_second"] = result.rows_per_second;
   out["data_wait_share"] = result.data_wait_share;
   write_json(paths_.info, info);

@@ -14,6 +14,7 @@ namespace retort {
 struct TrainOptions {
   fs::path run;  // folder to write
   bool resume = false;
+  fs::path warm_start;  // a finished run to begin from; empty: fresh weights
   std::string device = "auto";
   bool profile = false;          // profile.json in the run, a table in the log: step_profile.h
   uint64_t seed = 1;             // of initialisation, shuffling and negatives

@@ -143,6 +143,9 @@ LoopOptions read_loop(const Json& recipe) {
   fields.read_choice("precision", precision, {"auto", "fp32", "bf16"});
   loop.precision = precision_from_name(precision);
   fields.read_choice("rows", loop.rows, {"clicks", "impressions"});
+  std::string days = "all";
+  fields.read_choice("days", days, {"all", "new"});
+  loop.new_days = days == "new";
   fields.read("epochs", loop.epochs);
   fields.read("patience", loop.patience);
   fields.read("metric", loop.metric);

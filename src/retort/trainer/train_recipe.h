@@ -37,6 +37,7 @@ struct LoopOptions {
   int64_t epochs = 20;                     // at most; of each phase
   int64_t patience = 2;                    // epochs without a better metric; 0 = never stop early
   std::string rows = "clicks";             // clicks, with negatives | impressions
+  bool new_days = false;                   // only rows that the run of the warm start did not see
   int64_t lag = 0;  // microseconds by which training rows end before their split does
   std::string metric = "auc_read";    // auc_read | auc_click | recall@K | task_auc | loss ..
   int64_t checkpoint_every = 0;       // steps; 0 = at epoch ends only

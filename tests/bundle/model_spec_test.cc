@@ -58,7 +58,7 @@ TEST(ModelSpec, WrongJsonIsRefusedNamingTheKey) {
     }
     return "accepted";
   };
-  EXPECT_THAT(error("/kind", "three_tower"), HasSubstr("'kind'"));
+  EXPECT_THAT(error("/kind", "four_tower"), HasSubstr("'kind'"));
   EXPECT_THAT(error("/user", 3), HasSubstr("'user'"));
   EXPECT_THAT(error("/user/layers", Json::array()), HasSubstr("must be equal"));
   EXPECT_THAT(error("/user/layers", 5), HasSubstr("'user.layers' is 5"));
@@ -218,6 +218,65 @@ TEST(MultiTaskSpec, SharesAreChecked) {
   EXPECT_THROW(set_shares(plain, {0.5, 0.5}, "--fusion"), ConfigError);
 }
 
+/// Two user towers and one of items, or the other way round.
+ModelSpec three_tower_spec(bool two_users) {
+  ModelSpec spec;
+  spec.kind = "three_tower";
+  spec.user = {"user", {Side::kUser, {{"user_id", "user.user_id", 9, 6}}, {0}, 1}, {8, 4}};
+  spec.item = {"item", {Side::kItem, {{"item_id", "item.item_id", 7, 6}}, {0}, 0}, {5, 4}};
+  spec.user.gate = GateSpec{"learned", {"click", "read"}, {3}};
+  (two_users ? spec.user : spec.item).towers = {"click", "read"};
+  return spec;
+}
+
+TEST(ThreeTowerSpec, ComesBackFromJsonAsItWasInBothReadings) {
+  for (const bool two_users : {true, false}) {
+    const ModelSpec spec = three_tower_spec(two_users);
+    const ModelSpec read = model_spec_from_json(Json::parse(to_json(spec).dump()));
+    EXPECT_EQ(to_json(read), to_json(spec));
+    EXPECT_EQ(read.dim(), two_users ? 4 : 8);
+    EXPECT_EQ(read.item.dim(), read.dim());
+    EXPECT_THAT(task_names(read), ElementsAre("click", "read"));
+    EXPECT_THAT((two_users ? read.user : read.item).towers, ElementsAre("click", "read"));
+  }
+  EXPECT_THAT(task_names(tiny_spec(random_tiny_dataset(1).schema)), testing::IsEmpty());
+}
+
+TEST(ThreeTowerSpec, WrongJsonIsRefusedNamingTheKey) {
+  const Json good = to_json(three_tower_spec(true));
+  const auto error = [&](const char* pointer, const Json& value) -> std::string {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    try {
+      model_spec_from_json(bad);
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(error("/kind", "two_tower"), HasSubstr("has no key 'user.gate'"));
+  EXPECT_THAT(error("/kind", "four_tower"), HasSubstr("'three_tower'"));
+  EXPECT_THAT(error("/item/gate", good["user"]["gate"]), HasSubstr("'item.gate'"));
+  EXPECT_THAT(error("/item/towers", {"click", "read"}), HasSubstr("'item.towers' (click, read)"));
+  EXPECT_THAT(error("/user/towers", {"click", "share"}), HasSubstr("'user.towers' (click, share)"));
+  EXPECT_THAT(error("/user/towers", {"click", "click"}), HasSubstr("'user.towers[1]'"));
+  EXPECT_THAT(error("/user/layers", Json::array()), HasSubstr("'user.layers'"));
+  EXPECT_THAT(error("/user/gate/kind", "soft"), HasSubstr("'user.gate.kind' is 'soft'"));
+  EXPECT_THAT(error("/user/gate/tasks", {"click"}), HasSubstr("'user.gate.tasks' names 1"));
+  EXPECT_THAT(error("/user/gate/layers/0", 0), HasSubstr("'user.gate.layers[0]'"));
+  Json gone = good;
+  gone["user"].erase("gate");
+  EXPECT_THAT([&] { model_spec_from_json(gone); },
+              testing::ThrowsMessage<DataError>(HasSubstr("has a key 'user.gate'")));
+}
+
+TEST(ThreeTowerSpec, NobodyButTheGateMixesItsTasks) {
+  ModelSpec spec = three_tower_spec(true);
+  EXPECT_THAT([&] { check_fusion(spec, 0.5, "--fusion"); },
+              testing::ThrowsMessage<ConfigError>(HasSubstr("own gate")));
+  EXPECT_THROW(set_shares(spec, {0.5, 0.5}, "--fusion"), ConfigError);
+}
+
 std::vector<std::string> names_of(const TowerSpec& tower) {
   std::vector<std::string> names;
   for (const WeightShape& weight : layer_weights(tower)) {
@@ -256,6 +315,23 @@ TEST(ModelWeights, AreNamedAndShapedAsTheFormatSays) {
                   "user.head_dwm.layer1.weight 6 7", "user.head_dwm.layer1.bias 6"));
   small.user.mixture->product_dim = 0;
   EXPECT_THAT(names_of(small.user), testing::Contains("user.gate_dwm.weight 1 21"));
+}
+
+TEST(ModelWeights, OfTowersAndTheirGateAreNamedByTask) {
+  const ModelSpec users = three_tower_spec(true), items = three_tower_spec(false);
+  EXPECT_THAT(names_of(users.user),
+              ElementsAre("user.tower_click.layer0.weight 8 7", "user.tower_click.layer0.bias 8",
+                          "user.tower_click.layer1.weight 4 8", "user.tower_click.layer1.bias 4",
+                          "user.tower_read.layer0.weight 8 7", "user.tower_read.layer0.bias 8",
+                          "user.tower_read.layer1.weight 4 8", "user.tower_read.layer1.bias 4",
+                          "user.gate.layer0.weight 3 7", "user.gate.layer0.bias 3",
+                          "user.gate.layer1.weight 2 3", "user.gate.layer1.bias 2"));
+  EXPECT_THAT(names_of(users.item), testing::Contains("item.layer1.weight 4 5"));
+  EXPECT_THAT(names_of(items.user), testing::Contains("user.layer0.weight 8 7"));
+  EXPECT_THAT(names_of(items.item), testing::Contains("item.tower_read.layer1.weight 4 5"));
+  ModelSpec equal = users;
+  equal.user.gate->kind = "equal";
+  EXPECT_EQ(names_of(equal.user).size(), 8U);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "retort/common/file.h"
 #include "retort/loss/bce.h"
+#include "retort/model/cgc.h"
 #include "retort/model/mmoe.h"
 #include "retort/model/single.h"
 #include "retort/nn/optimizer.h"
@@ -60,9 +61,8 @@ std::map<std::string, torch::Tensor> gradients_of(torch::nn::Module& model) {
   return gradients;
 }
 
-TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
-  const Json golden = Json::parse(read_file(RETORT_TESTS "/model/golden/mmoe.json"));
-  Mmoe model(small_schema(), TeacherOptions::read(kSmallTeacher));
+/// `model` as the golden file has one: its logits, losses and gradients.
+void expect_golden(RankingModel& model, const Json& golden) {
   model.to(torch::kFloat64);
   std::map<std::string, torch::Tensor> weights;
   for (const auto& [name, values] : golden["weights"].items()) weights[name] = tensor_of(values);
@@ -85,6 +85,79 @@ TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
   for (const auto& [name, values] : golden["gradients"].items())
     // 1e-8: the mean's 1 / count of a bag is kept in float32.
     EXPECT_TRUE(torch::allclose(gradients.at(name), tensor_of(values), 1e-6, 1e-8)) << name;
+}
+
+TEST(Mmoe, EqualsAnIndependentImplementationInLogitsAndGradients) {
+  Mmoe model(small_schema(), TeacherOptions::read(kSmallTeacher));
+  expect_golden(model, Json::parse(read_file(RETORT_TESTS "/model/golden/mmoe.json")));
+}
+
+TEST(Cgc, OfOneLevelAndOfThreeEqualsAnIndependentImplementation) {
+  const Json golden = Json::parse(read_file(RETORT_TESTS "/model/golden/cgc.json"));
+  Json table = kSmallTeacher;
+  table.update({{"task_experts", 1}, {"levels", 3}});
+  for (const char* kind : {"cgc", "ple"}) {
+    SCOPED_TRACE(kind);
+    table["kind"] = kind;
+    Cgc model(small_schema(), TeacherOptions::read(table));
+    expect_golden(model, golden[kind]);
+  }
+}
+
+TEST(Cgc, IsAsLargeAsItsSourceSaysByDefault) {
+  const auto model = make_ranking_model(small_schema(), {{"kind", "cgc"}}, Rng(1, "init"));
+  const auto weights = named_weights(*model);
+  for (const char* owner : {"shared", "task_click", "task_read"})
+    for (const char* expert : {"0", "1"})
+      EXPECT_EQ(
+          weights.at(std::string("teacher.level0.") + owner + ".expert" + expert + ".layer1.weight")
+              .sizes(),
+          (std::vector<int64_t>{256, 512}));
+  EXPECT_EQ(weights.at("teacher.level0.task_read.gate.weight").size(0), 4);
+  EXPECT_FALSE(weights.contains("teacher.level0.shared.gate.weight"));
+  EXPECT_FALSE(weights.contains("teacher.level1.shared.expert0.layer0.weight"));
+  EXPECT_EQ(weights.at("teacher.tower_click.layer0.weight").sizes(),
+            (std::vector<int64_t>{128, 256}));
+  ASSERT_EQ(model->common_weights().size(), 2U);
+  EXPECT_TRUE(model->common_weights()[1].is_same(
+      model->named_parameters()["teacher.level0.shared.expert1.layer1.weight"]));
+}
+
+/// Three tasks, two of them in one tree.
+const Json kThreeTasks =
+    Json::parse(R"({"click": {}, "read": {"parent": "click"}, "dismiss": {}})");
+
+TEST(Teachers, HaveAHeadForEveryTaskOfAForest) {
+  for (const char* kind : {"mmoe", "cgc", "ple", "shared_bottom"}) {
+    SCOPED_TRACE(kind);
+    Json table = kSmallTeacher;
+    table.update({{"kind", kind}, {"tasks", kThreeTasks}});
+    const auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    EXPECT_THAT(model->outputs(),
+                testing::UnorderedElementsAre("click", "read", "dismiss", "read_given_click"));
+    const TaskLogits logits = model->score(small_batch());
+    EXPECT_EQ(logits.size(), 4U);
+    EXPECT_TRUE(
+        (logits.at("read") <= torch::minimum(logits.at("click"), logits.at("read_given_click")))
+            .all()
+            .item<bool>());
+  }
+}
+
+TEST(Teachers, CommonWeightsAreSeenByEveryTask) {
+  for (const char* kind : {"mmoe", "cgc", "ple", "shared_bottom"}) {
+    Json table = kSmallTeacher;
+    table.update({{"kind", kind}, {"tasks", kThreeTasks}});
+    const auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    const TaskLogits logits = model->score(small_batch());
+    for (const char* task : {"click", "read", "dismiss"}) {
+      const auto gradients =
+          torch::autograd::grad({logits.at(task).sum()}, model->common_weights(), {}, true);
+      double size = 0;
+      for (const torch::Tensor& gradient : gradients) size += gradient.abs().sum().item<double>();
+      EXPECT_GT(size, 0) << kind << ' ' << task;
+    }
+  }
 }
 
 TEST(Mmoe, ReadIsNeverLikelierThanClickOrReadGivenClick) {
@@ -119,7 +192,7 @@ TEST(Single, HasOneHeadAndPaperSizesByDefault) {
 }
 
 TEST(Teachers, OverfitOneBatch) {
-  for (const char* kind : {"mmoe", "single"}) {
+  for (const char* kind : {"mmoe", "single", "cgc", "ple", "shared_bottom"}) {
     Json table = kSmallTeacher;
     table["kind"] = kind;
     auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
@@ -128,7 +201,7 @@ TEST(Teachers, OverfitOneBatch) {
     Optimizer optimizer(options, *model);
     const TensorBatch batch = small_batch();
     double loss = 0;
-    for (int step = 0; step < 300; ++step) {
+    for (int step = 0; step < 500; ++step) {
       const TaskLogits logits = model->score(batch);
       torch::Tensor value = bce_with_logits(logits.at("read"), batch.read);
       if (logits.contains("click"))
@@ -142,7 +215,7 @@ TEST(Teachers, OverfitOneBatch) {
 }
 
 TEST(Teachers, AreSavedAndLoadedWithEqualScores) {
-  for (const char* kind : {"mmoe", "single"}) {
+  for (const char* kind : {"mmoe", "single", "cgc", "ple", "shared_bottom"}) {
     Json table = kSmallTeacher;
     table["kind"] = kind;
     auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));

@@ -1,6 +1,8 @@
 // The day's work, from an empty folder over several days, interrupted and repeated.
 #include "retort/study/daily.h"
 
+#include <sstream>
+
 #include "tests/support/growing_feed.h"
 #include "tests/support/scratch_folder.h"
 #include <gmock/gmock.h>
@@ -107,6 +109,10 @@ TEST_F(DailyTest, LearnsFromYesterdaysScores) {
   EXPECT_FALSE(run_of("runs", 4).contains("warm_start"));  // the first day's was another model
   EXPECT_TRUE(run_of("runs", 5).contains("warm_start"));
   EXPECT_TRUE(run_of("teachers", 5).contains("warm_start"));
+  std::istringstream lines(read_file(out() / "runs" / growing_day(5) / "metrics.jsonl"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_GT(Json::parse(line).at("loss").get<double>(), 0) << "no row has a score: " << line;
   EXPECT_THAT(versions(), ElementsAre(1, 2, 3));
 }
 

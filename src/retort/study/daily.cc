@@ -116,11 +116,15 @@ class Day {
            ingest_options);
   }
 
-  /// Yesterday's teacher gives its scores of the pairs of its own dataset, for today's student.
+  /// Yesterday's teacher, which has not seen them, scores the rows that today's student learns
+  /// from.
   void score() {
     if (recipe_.scores.teacher.empty() || yesterday_.empty() || fs::exists(scores())) return;
-    const Dataset rows(place("datasets", yesterday_));
+    const Dataset rows(dataset());
     ScoringOptions scoring;
+    if (recipe_.train.warm_start && recipe_.train.days == "new")
+      scoring.since = rows.manifest().at("lineage").back().at("trained_until").get<int64_t>();
+    scoring.seed = options_.seed;
     scoring.pairs = ScorePairs::parse(recipe_.scores.pairs);
     scoring.device = options_.device;
     fs::create_directories(scores().parent_path());

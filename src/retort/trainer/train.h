@@ -14,11 +14,11 @@ namespace retort {
 struct TrainOptions {
   fs::path run;  // folder to write
   bool resume = false;
-  fs::path warm_start;  // a finished run to begin from; empty: fresh weights
+  fs::path warm_start{};  // a finished run to begin from; empty: fresh weights
   std::string device = "auto";
   bool profile = false;          // profile.json in the run, a table in the log: step_profile.h
   uint64_t seed = 1;             // of initialisation, shuffling and negatives
-  Launch launch;                 // this process among the ranks that train together
+  Launch launch{};               // this process among the ranks that train together
   int64_t stop_after_step = -1;  // tests: behave as if Ctrl-C came after this step; -1 = never
 };
 

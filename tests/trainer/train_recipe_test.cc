@@ -57,6 +57,7 @@ TEST_F(TrainRecipeTest, EveryModelRecipeLoadsWithEveryPreset) {
       const TrainRecipe recipe =
           read_train_recipe(load_recipe(entry.path(), preset, sets), *dataset_);
       EXPECT_EQ(recipe.name, entry.path().stem().string());
+      if (recipe.scores.given) continue;  // without a file of scores there is no learner
       EXPECT_NO_THROW(Learner(recipe, dataset_->schema(), 1, torch::kCPU, 1));
     }
   }

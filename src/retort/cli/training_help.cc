@@ -47,6 +47,14 @@ CommandHelp tune_fusion_help() {
               "  retort tune-fusion runs/rra --rule wrecall --plot fusion.svg --keep\n"};
 }
 
+CommandHelp tune_target_help() {
+  return {.name = "tune-target",
+          .summary = "which mix of a ranking model's probabilities a student should learn",
+          .examples =
+              "  retort tune-target runs/dmtl\n"
+              "  retort tune-target runs/dmtl --metric recall@100 --steps 10 --json\n"};
+}
+
 CommandHelp score_help() {
   return {
       .name = "score",

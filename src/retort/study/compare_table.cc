@@ -159,15 +159,24 @@ Json order_json(const ComparePlan& plan, const DataResult& measured) {
 std::string rows_text(const ComparePlan& plan, const DataResult& measured,
                       const std::vector<std::string>& metrics) {
   std::vector<std::string> header{measured.data};
-  for (const std::string& metric : metrics) header.insert(header.end(), {metric, "published"});
+  std::vector<bool> published;  // whether some row has a published figure of the metric
+  for (const std::string& metric : metrics) {
+    header.push_back(metric);
+    published.push_back(std::any_of(plan.rows.begin(), plan.rows.end(), [&](const auto& row) {
+      return published_of(row, measured.data, metric).has_value();
+    }));
+    if (published.back()) header.emplace_back("published");
+  }
   Table table(header);
   const auto add = [&](const SummaryRow& summary, const CompareRow* row) {
     std::vector<std::string> cells{row == nullptr ? summary.name : row->heading()};
     bool empty = true;
-    for (const std::string& metric : metrics) {
+    for (size_t at = 0; at < metrics.size(); ++at) {
+      const std::string& metric = metrics[at];
       const SummaryMetric* value = summary.find(metric);
       empty &= value == nullptr;
       cells.push_back(value == nullptr ? "" : cell_of(*value));
+      if (!published[at]) continue;
       const auto figure = row == nullptr ? std::nullopt : published_of(*row, measured.data, metric);
       cells.push_back(figure ? fmt::format("{:.4f}", *figure) : "");
     }
@@ -241,6 +250,7 @@ void want_metrics(const ComparePlan& plan, const Dataset& dataset, EvaluateOptio
   for (const std::string& metric : plan.metrics) {
     const int32_t k = metric_k(metric, metric_stem(metric));
     if (k == 0) continue;
+    if (metric_stem(metric) == "wrecall") options.wrecall = true;
     if (metric_stem(metric) == "nktd")
       options.nktd_at = k;
     else if (std::find(recall_at.begin(), recall_at.end(), k) == recall_at.end())

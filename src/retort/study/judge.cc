@@ -214,7 +214,7 @@ struct Judge::State {
       mean(fmt::format("ndcg@{}", k), true, ndcg_value(), k);
     }
     mean("mrr", true, mrr_value(), 1);
-    if (long_term()) {
+    if (long_term() || options.wrecall) {
       std::vector<int32_t> user_of_event;
       std::vector<float> seconds;
       for (const int64_t click : ranks.click) {

@@ -27,6 +27,7 @@ struct EvaluateOptions {
   Ties ties = Ties::kMid;  // of ranks in the catalogue; AUCs count ties half
   int32_t batch = 4096;    // rows scored in one call
   int32_t ece_bins = 15;
+  bool wrecall = false;         // judge wrecall@K whatever the protocol says
   int64_t nktd_requests = 200;  // requests whose candidates are ranked; 0 = all
   // Over the dataset's protocol, which is used where these are absent:
   std::optional<int64_t> alive_window{};  // microseconds; 0 = all items

@@ -8,7 +8,7 @@ namespace {
 TEST(Retort, HelpNamesEveryCommandOfTheContract) {
   const Outcome outcome = retort_command("--help");
   EXPECT_EQ(outcome.code, 0);
-  for (const char* name : {"simulate", "ingest", "train", "evaluate", "compare", "publish",
+  for (const char* name : {"simulate", "ingest", "train", "evaluate", "compare", "publish", "score",
                            "retrieve", "export", "list", "doctor"})
     EXPECT_NE(outcome.out.find(std::string("\n  ") + name + " "), std::string::npos) << name;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "tests/support/batch_equal.h"
 #include "tests/support/scratch_folder.h"
@@ -40,6 +41,49 @@ class Loaders : public ::testing::Test {
   TinyDataset tiny_;
   std::unique_ptr<Dataset> dataset_;
 };
+
+TEST_F(Loaders, RowsOfAWindowAreThoseWhoseMomentLiesInIt) {
+  const Clicks& clicks = dataset_->clicks();
+  std::vector<int64_t> times;
+  for (const int64_t row : dataset_->rows_of(Split::kTrain)) times.push_back(clicks.time[row]);
+  std::sort(times.begin(), times.end());
+  LoaderOptions wanted = options();
+  wanted.since = times[times.size() / 4];
+  wanted.until = times[times.size() / 2];
+  std::multiset<int64_t> expected, found;
+  for (const int64_t row : dataset_->rows_of(Split::kTrain))
+    if (clicks.time[row] >= wanted.since && clicks.time[row] < wanted.until) expected.insert(row);
+  const Loader loader(*dataset_, wanted);
+  for (const Batch& batch : epoch(loader, 1))
+    for (size_t row = 0; row < batch.item.size(); ++row) {
+      ASSERT_EQ(batch.source[row] >= 0, row % 4 == 0);
+      if (batch.source[row] < 0) continue;
+      ASSERT_EQ(clicks.item[batch.source[row]], batch.item[row]);
+      found.insert(batch.source[row]);
+    }
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(loader.positives(), std::ssize(expected));
+  EXPECT_EQ(before_end_of(*dataset_, Split::kTrain, 5, "here"), times.back() + 1 - 5);
+}
+
+TEST_F(Loaders, NegativesMayBeThoseOfOneEpochForAll) {
+  const auto pairs = [&](const Loader& loader, int64_t number) {
+    std::multiset<std::tuple<int32_t, int64_t, int32_t>> found;
+    for (const Batch& batch : epoch(loader, number))
+      for (size_t row = 0; row < batch.item.size(); ++row)
+        found.emplace(batch.user[row], batch.time[row], batch.item[row]);
+    return found;
+  };
+  const Loader fresh(*dataset_, options());
+  LoaderOptions wanted = options();
+  wanted.negatives_epoch = 0;
+  const Loader frozen(*dataset_, wanted);
+  wanted.training = false;
+  const Loader in_order(*dataset_, wanted);
+  EXPECT_EQ(pairs(frozen, 2), pairs(fresh, 0));
+  EXPECT_EQ(pairs(in_order, 0), pairs(fresh, 0));
+  EXPECT_NE(pairs(fresh, 2), pairs(fresh, 0));
+}
 
 TEST_F(Loaders, ThePartsOfABatchAreItsRowsInOrder) {
   const Loader whole(*dataset_, options());

@@ -35,12 +35,33 @@ TEST(Losses, EveryEntryIsDescribedAndMakesADifferentiableMean) {
   inputs.catalogue.users["student"] = inputs.logits["student"].unsqueeze(1);
   inputs.catalogue.items = torch::tensor({0.5F, -1.F, 2.F, 0.1F}).unsqueeze(1);
   inputs.catalogue.targets = torch::tensor({2, 0, 3}, torch::kInt64);
-  EXPECT_EQ(losses().size(), 7U);
+  ScoredInputs& scored = inputs.scored;
+  scored.list_row = torch::tensor({0, 2}, torch::kInt64);
+  scored.list_items = inputs.catalogue.items;
+  scored.list_places = torch::tensor({{0, 1}, {3, 2}}, torch::kInt64);
+  scored.list_teacher = torch::tensor({{1.F, 0.F}, {2.F, -1.F}});
+  scored.list_valid = torch::ones({2, 2}, torch::kBool);
+  scored.rest_places = torch::tensor({{2, 3}, {0, 1}}, torch::kInt64);
+  scored.rest_valid = torch::ones({2, 2}, torch::kBool);
+  scored.rank = torch::tensor({1, 0, 2}, torch::kInt64);
+  scored.length = 2;
+  scored.catalogue = 4;
+  scored.group_row = torch::tensor({0, 1, 2}, torch::kInt64);
+  scored.row_items = torch::tensor({0.5F, -1.F, 2.F}).unsqueeze(1);
+  scored.pair_group = torch::tensor({0, 2}, torch::kInt64);
+  scored.pair_row = torch::tensor({1, 2}, torch::kInt64);
+  scored.pair_logits["scored_read"] = torch::tensor({0.3F, -2.F});
+  EXPECT_EQ(losses().size(), 17U);
   for (const LossEntry& entry : losses()) {
     EXPECT_FALSE(entry.summary.empty());
     EXPECT_FALSE(entry.source.empty());
     Json term{{"loss", entry.name}, {"weight", 1.0}};
     if (entry.name == "bce") term["label"] = "click";
+    if (entry.name == "log_normal") {
+      term["on"] = "teacher_seconds";
+      inputs.logits["teacher_seconds"] = inputs.logits["student"] + 3;
+      inputs.logits["teacher_seconds_deviation"] = inputs.logits["student"] / 2;
+    }
     const torch::Tensor value = make_loss(std::string(entry.name), term)(inputs);
     EXPECT_EQ(value.dim(), 0) << entry.name;
     inputs.logits["student"].mutable_grad().reset();

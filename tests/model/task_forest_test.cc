@@ -1,5 +1,6 @@
 #include "retort/model/task_forest.h"
 
+#include <array>
 #include <cmath>
 
 #include "small_world.h"
@@ -196,6 +197,53 @@ TEST(Mmoe, OverfitsAForest) {
     loss = sum.item<double>();
   }
   EXPECT_LT(loss, 0.1);
+}
+
+TEST(Seconds, TheCappedMeanHasTheGoldenValue) {
+  const auto mean = [](double m, double s, double cap) {
+    return cap * std::exp(log_capped_share(torch::tensor({m}, torch::kFloat64),
+                                           torch::tensor({std::log(s)}, torch::kFloat64), cap)
+                              .item<double>());
+  };
+  EXPECT_NEAR(mean(std::log(50.0), 1, 1800), 82.338, 1e-3);  // methods E2
+  // Against the integral of min(exp(x), c) over the normal law of x.
+  for (const auto& [m, s, cap] : {std::array{2., .5, 30.}, {6., 1.2, 100.}, {1., 2., 1800.}}) {
+    double sum = 0;
+    for (int i = -8000; i < 8000; ++i) {
+      const double z = (i + .5) / 1000;
+      sum += std::min(std::exp(m + s * z), cap) * std::exp(-z * z / 2);
+    }
+    EXPECT_NEAR(mean(m, s, cap) / (sum / 1000 / std::sqrt(2 * M_PI)), 1, 1e-5);
+  }
+  EXPECT_NEAR(mean(40, 1, 1800), 1800, 1e-6);  // nothing overflows
+  EXPECT_GT(mean(-60, 1, 1800), 0);
+}
+
+TEST(Seconds, AreTwoHeadsMoreAndTheValueOfAnImpression) {
+  for (const char* kind : {"mmoe", "cgc", "shared_bottom"}) {
+    Json table = teacher_of(Json());
+    table["kind"] = kind;
+    auto without = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    table["seconds_cap"] = 600;
+    auto model = make_ranking_model(small_schema(), table, Rng(1, "init"));
+    EXPECT_THAT(model->outputs(), UnorderedElementsAre("click", "read", "read_given_click",
+                                                       "seconds", "seconds_deviation", "value"));
+    const TensorBatch batch = small_batch();
+    const TaskLogits logits = model->score(batch);
+    EXPECT_TRUE(torch::allclose(without->score(batch).at("read"), logits.at("read"), 1e-6, 1e-7));
+    const torch::Tensor expected =
+        torch::sigmoid(logits.at("click")) *
+        log_capped_share(logits.at("seconds"), logits.at("seconds_deviation"), 600).exp();
+    EXPECT_TRUE(torch::allclose(torch::sigmoid(logits.at("value")), expected, 1e-5)) << kind;
+    EXPECT_FALSE(logits.at("value").requires_grad());
+    EXPECT_TRUE(logits.at("seconds").requires_grad());
+  }
+  Json table = teacher_of(Json());
+  table["seconds_cap"] = 0;
+  EXPECT_THROW(make_ranking_model(small_schema(), table, Rng(1, "init")), ConfigError);
+  table = teacher_of({{"read", Json::object()}});
+  table["seconds_cap"] = 600;
+  EXPECT_THROW(make_ranking_model(small_schema(), table, Rng(1, "init")), ConfigError);
 }
 
 TEST(Teachers, OnlyMmoeTakesAForest) {

@@ -115,5 +115,36 @@ TEST_F(Comparing, ARowLearnsFromTheRunOfTheSameSeedOfAnEarlierRow) {
   EXPECT_THROW(compare(std::vector{learner}, *dataset_, options_), ConfigError);
 }
 
+TEST_F(Comparing, ARowGetsTheScoresOfTheRunItComesAfter) {
+  CompareRow ranker{"ranker", tiny("dmtl")}, lists{"lists", tiny("offline_list")},
+      point{"point", tiny("offline_point")};
+  ranker.shown = false;
+  lists.after = point.after = "ranker";
+  lists.scores = {{"pairs", "top-5"}};
+  point.scores = {{"pairs", "logged"}};
+  options_.evaluate.nktd_at = 5;
+  const std::vector rows{ranker, lists, point};
+  const CompareResult result = compare(rows, *dataset_, options_);
+  std::map<std::string, fs::file_time_type> made;
+  for (const std::string seed : {"seed1", "seed2"}) {
+    for (const fs::path& file : {options_.out / "lists" / seed, options_.out / "point" / seed}) {
+      const std::string scores =
+          Json::parse(read_file(file / "recipe.json")).at("scores").at("file");
+      EXPECT_NE(scores.find((fs::canonical(options_.out) / "ranker" / seed / "scores").string()),
+                std::string::npos)
+          << scores;
+      made[scores] = fs::last_write_time(scores);
+    }
+  }
+  EXPECT_EQ(made.size(), 4U);
+  for (const char* label : {"lists", "point"})
+    for (const char* metric : {"train_seconds", "score_seconds", "nktd@5"}) {
+      ASSERT_NE(find(result, label)->find(metric), nullptr) << label << ' ' << metric;
+      EXPECT_GT(find(result, label)->find(metric)->mean, 0) << label << ' ' << metric;
+    }
+  compare(rows, *dataset_, options_);
+  for (const auto& [file, time] : made) EXPECT_EQ(fs::last_write_time(file), time);
+}
+
 }  // namespace
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include "retort/loss/aligned.h"
 #include "retort/loss/bce.h"
 #include "retort/loss/distillation.h"
+#include "retort/loss/log_normal.h"
 #include "retort/loss/losses.h"
 #include "retort/loss/scored.h"
 #include "retort/loss/softmax.h"
@@ -39,6 +40,9 @@ constexpr auto kLosses = std::to_array<LossEntry>({
      {.whole_batch = true}},
     {"chi2_literal", "eq. 11 as printed, without logarithms: 1 + chi-square",
      "DMTL eq. 11, literal", &make_chi2_literal},
+    {"log_normal",
+     "likelihood of a click's seconds, whose logarithm is normal (on teacher_seconds)",
+     "methods D3b", &make_log_normal},
     {"rank_weighted_bce",
      "binary cross-entropy (on [R]) with clicks weighted by the item's rank in its user's list",
      "methods D4, point-wise with the rank as weight",

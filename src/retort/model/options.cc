@@ -110,6 +110,11 @@ TeacherOptions TeacherOptions::read(const Json& table) {
   read_layers(fields, "expert_layers", options.expert_layers, false);
   read_layers(fields, "tower_layers", options.tower_layers, true);
   options.tasks = TaskForest::read(fields.sub("tasks"));
+  if (fields.has("seconds_cap")) {
+    double cap = 0;
+    fields.read("seconds_cap", cap);
+    options.tasks.add_seconds(cap);
+  }
   fields.finish();
   for (const auto& [key, value] : {std::pair{"experts", options.experts},
                                    {"shared_experts", options.shared_experts},

@@ -42,7 +42,7 @@ struct TeacherOptions {
   int32_t levels = 2;                                  // ple; cgc has 1
   std::vector<int32_t> expert_layers{1024, 512, 256};  // ReLU after each
   std::vector<int32_t> tower_layers{256, 256};         // hidden layers, before Linear -> 1
-  TaskForest tasks = TaskForest::paper();              // of teacher_table()
+  TaskForest tasks = TaskForest::paper();              // of teacher_table(), with seconds_cap
 
   static TeacherOptions read(const Json& table);
 };

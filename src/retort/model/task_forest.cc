@@ -101,6 +101,23 @@ TaskForest TaskForest::read(const Json& tasks) {
   return forest;
 }
 
+void TaskForest::add_seconds(double cap) {
+  if (!(cap > 1) || !std::isfinite(cap))
+    fail<ConfigError>("recipe key 'teacher.seconds_cap': more than 1 second is expected, not {}",
+                      cap);
+  if (find("click") < 0)
+    fail<ConfigError>("recipe key 'teacher.seconds_cap': seconds are of clicks; add [tasks.click]");
+  for (const char* name : {kSecondsHead, kDeviationHead, kValueOutput})
+    if (find(name) >= 0)
+      fail<ConfigError>(
+          "recipe key 'tasks.{}': with teacher.seconds_cap this is what the teacher calls its own; "
+          "choose another name",
+          name);
+  tasks.push_back({kSecondsHead, "", -1, 0});
+  tasks.push_back({kDeviationHead, "", -1, 0});
+  seconds_cap = cap;
+}
+
 int TaskForest::find(const std::string& name) const {
   const auto at = std::ranges::find(tasks, name, &Task::name);
   return at == tasks.end() ? -1 : static_cast<int>(at - tasks.begin());
@@ -133,6 +150,7 @@ std::vector<std::string> output_names(const TaskForest& forest) {
   std::vector<std::string> names = forest.names();
   for (const Task& task : forest.tasks)
     if (task.parent >= 0) names.push_back(given_name(forest, task));
+  if (forest.seconds_cap > 0) names.emplace_back(kValueOutput);
   return names;
 }
 

@@ -22,6 +22,13 @@ struct Task {
 struct TaskForest {
   std::vector<Task> tasks;
   bool declared = false;  // false: click, then read, without terms of their own
+  /// Above 0: the last two of `tasks` are no tasks but heads, kSecondsHead and kDeviationHead, and
+  /// the model gives kValueOutput as well; seconds beyond the cap are worth no more.
+  double seconds_cap = 0;
+
+  /// Adds the two heads. Throws ConfigError without a task "click", where a task has one of the
+  /// names, or for a cap that is not above 0.
+  void add_seconds(double cap);
 
   /// DMTL's two tasks.
   static TaskForest paper();
@@ -35,6 +42,12 @@ struct TaskForest {
   const Task& root_of(int place) const;
   std::vector<std::string> names() const;
 };
+
+/// ln of the seconds of a click is normal: its mean, and the logarithm of its deviation.
+inline constexpr const char* kSecondsHead = "seconds";
+inline constexpr const char* kDeviationHead = "seconds_deviation";
+/// The logit of pCTR E[min(T, cap) | click] / cap.
+inline constexpr const char* kValueOutput = "value";
 
 /// The recipe's [teacher] with its [tasks], as make_ranking_model takes it; null without a teacher.
 Json teacher_table(const Json& recipe);

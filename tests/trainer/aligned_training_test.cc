@@ -194,8 +194,9 @@ TEST_F(AlignedTraining, AScaleASnapshotLearnsWhatDrifts) {
 }
 
 TEST_F(AlignedTraining, ScalesOfSnapshotsAreRefusedWithoutLoggedScores) {
-  EXPECT_THAT([&] { run("one", recipe({"terms.kd_click.per_snapshot=true"})); },
-              ThrowsMessage<ConfigError>(HasSubstr("only logged and stored scores have snapshots")));
+  EXPECT_THAT(
+      [&] { run("one", recipe({"terms.kd_click.per_snapshot=true"})); },
+      ThrowsMessage<ConfigError>(HasSubstr("only logged and stored scores have snapshots")));
   TinyDataset data = shown_feed(300);
   data.logged_scores = false;
   data.write(scratch_ / "unscored");

@@ -71,9 +71,9 @@ class Optimizer {
   }  // of the last step, before clipping;
      // 0 unless clip_norm > 0
 
-  /// "step", "schedule_from" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m", "<table>.weight.v"
-  /// or "<table>.weight.sums".
-  /// The tensors are the live ones: write or clone them before the next step.
+  /// "step", "schedule_from" (int64, [1]), "<parameter>.m", "<parameter>.v", "<table>.weight.m",
+  /// "<table>.weight.v" or "<table>.weight.sums". The tensors are the live ones: write or clone
+  /// them before the next step.
   std::map<std::string, torch::Tensor> state() const;
   /// Copies into the live state. Throws DataError naming the entry that is missing, unknown, or of
   /// another shape or type.

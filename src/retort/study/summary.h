@@ -46,8 +46,8 @@ Interval seed_interval(const SummaryMetric& metric);
 /// user_difference. Throws ArgumentError if the two have not the same number of seeds.
 Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other);
 /// row - other, 95% by user, paired by resample; of what no user changes (seconds) the difference
-/// itself, of a single seed then without interval. Throws ArgumentError if the two have not the same
-/// number of resamples.
+/// itself, of a single seed then without interval. Throws ArgumentError if the two have not the
+/// same number of resamples.
 Interval user_difference(const SummaryMetric& row, const SummaryMetric& other);
 
 /// {"value": mean, "low", "high", "deviation", "seeds": [..]} for each metric.

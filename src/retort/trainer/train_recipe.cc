@@ -431,8 +431,7 @@ TrainRecipe read_train_recipe(const Json& recipe, const Dataset& dataset) {
   if (result.teacher.is_object() && result.teacher.value("kind", Json()) == "none")
     result.teacher = nullptr;
   for (const char* table : {"teacher", "tasks", "terms", "optimizer", "train", "negatives", "beta",
-                            "distill", "target", "fusion", "reward", "loss_weights",
-                            "scores"})
+                            "distill", "target", "fusion", "reward", "loss_weights", "scores"})
     fields.sub(table);
   fields.finish();
 

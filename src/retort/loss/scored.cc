@@ -81,7 +81,7 @@ torch::Tensor rank_weighted_bce(const torch::Tensor& logits, const torch::Tensor
   const torch::Tensor places = torch::arange(1, length + 1, logits.options());
   const torch::Tensor sum = (-places / tau).exp().sum();
   const torch::Tensor listed = ((rank > 0) & (rank <= length)).to(logits.scalar_type());
-  const torch::Tensor weight = listed * (-rank / tau).exp() / sum;
+  const torch::Tensor weight = listed * (-rank.to(logits.scalar_type()) / tau).exp() / sum;
   return -(clicks * (keep + strength * static_cast<double>(length) * weight) *
                torch::log_sigmoid(logits) +
            (1 - clicks) * torch::log_sigmoid(-logits))

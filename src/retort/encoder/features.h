@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "retort/bundle/bundle.h"
@@ -14,6 +15,7 @@ namespace retort {
 struct RawUser {
   SideBatch features;         // one row, in the order of the bundle's schema
   std::vector<int32_t> seen;  // items named by sequences of item keys that count as seen, ascending
+  std::vector<std::string> seen_others{};  // keys among these that are not the bundle's, ascending
 };
 
 /// {"user_id": "u7", "segment": "sports", "history": ["a1", "a2"], "history.seconds": [12, 80.5],

@@ -90,6 +90,7 @@ void write_items(const TinyDataset& data, const fs::path& folder) {
   if (!data.published.empty()) put(folder, "items.published", data.published);
   for (const auto& [name, texts] : data.attributes)
     write_strings(folder, "items.attr." + name, texts);
+  for (const auto& [name, numbers] : data.numbers) put(folder, "items.attr." + name, numbers);
 }
 
 /// `group` gives the key of a click, in {0, .., keys - 1}.

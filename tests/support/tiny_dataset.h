@@ -49,6 +49,7 @@ struct TinyDataset {
   std::map<std::string, std::vector<float>> values;     // [rows * width]
   std::map<std::string, std::vector<std::string>> vocabularies;  // rows; [0] is ""
   std::map<std::string, std::vector<std::string>> attributes;    // items.attr.NAME, [items]
+  std::map<std::string, std::vector<double>> numbers;     // items.attr.NAME of numbers, [items]
   std::map<std::string, std::vector<TinyClick>> streams;  // events, their split unused; any order
   std::vector<TinyShown> shown;                           // impressions, sorted when written
   bool unclicked_seconds = false, logged_scores = false;  // of `shown`

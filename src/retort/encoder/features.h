@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "retort/bundle/bundle.h"
@@ -29,5 +30,14 @@ struct RawUser {
 /// Throws DataError naming the feature: unknown (with the nearest name), of a wrong type or range,
 /// or a side sequence of another length than its sequence.
 RawUser raw_user(const Bundle& bundle, const Json& features);
+
+/// Whether the feature is a sequence of item keys.
+bool lists_item_keys(const Schema& schema, const FeatureSpec& spec);
+/// The fields of a model's sequence stand step by step beside each other: one that is absent is
+/// missing (row 0) at every step. Throws DataError naming features of different lengths.
+void align_sequences(const TowerSpec& tower, SideBatch& user);
+/// Adds an item to those seen; sort_seen makes them ascending and unique afterwards.
+void add_seen(const Bundle& bundle, std::string_view key, RawUser& user);
+void sort_seen(RawUser& user);
 
 }  // namespace retort

@@ -18,7 +18,7 @@ using torch::kFloat64;
 using torch::kInt64;
 
 double softplus(double x) { return std::log1p(std::exp(x)); }
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double probability_of(double x) { return 1 / (1 + std::exp(-x)); }
 
 /// Users and items of one dimension, user 1: the list of the golden values of methods D5 is that of
 /// row 1, s = (.2, 1.1, -.4), t = (2, .5, -1), outside of it U = {0, -1}; row 0 has no list.
@@ -127,7 +127,7 @@ TEST(ScoredLosses, InBatchKlIsTheMeanOverKnownPairs) {
     row.push_back(static_cast<int64_t>(r));
     teacher.push_back(t);
     const double s = (users[group.back()] * items[row.back()]).sum().item<double>();
-    const double p = sigmoid(t), q = sigmoid(s);
+    const double p = probability_of(t), q = probability_of(s);
     sum += p * std::log(p / q) + (1 - p) * std::log((1 - p) / (1 - q));
   }
   group.push_back(0);

@@ -20,7 +20,7 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-const fs::path kGolden = RETORT_TESTS "/encoder/golden";
+const fs::path kGoldenModels = RETORT_TESTS "/encoder/golden";
 
 SideTensors side_of(const Json& rows, const Json& dense) {
   std::vector<std::vector<std::vector<int32_t>>> columns(rows[0].size());
@@ -47,10 +47,10 @@ class ThreeTowers : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(ThreeTowers, EqualPyTorchInScoresOfTasksAndServed) {
-  const Json golden = Json::parse(read_file(kGolden / "three_tower.json"));
+  const Json golden = Json::parse(read_file(kGoldenModels / "three_tower.json"));
   const Json& expected = golden[GetParam()];
   ThreeTower model(model_spec_from_json(expected["spec"]));
-  const SafetensorsFile file(kGolden / (std::string("three_tower_") + GetParam() + ".safetensors"));
+  const SafetensorsFile file(kGoldenModels / (std::string("three_tower_") + GetParam() + ".safetensors"));
   std::map<std::string, torch::Tensor> weights;
   for (const auto& [name, view] : file.tensors())
     weights[name] = torch::from_blob(const_cast<std::byte*>(view.bytes.data()), view.shape);

@@ -11,6 +11,7 @@ inline constexpr const char* kWeightsFile = "weights.safetensors";
 inline constexpr const char* kModelFile = "model.json";
 inline constexpr const char* kSchemaFile = "schema.json";
 inline constexpr const char* kIndexFile = "index.bin";
+inline constexpr const char* kSmokeFile = "smoke.json";
 inline constexpr const char* kItemVectors = "items.vectors";
 inline constexpr const char* kItemsAlive = "items.alive";
 inline constexpr const char* kItemsCandidate = "items.candidate";

@@ -16,6 +16,7 @@
 #include "retort/common/recipe.h"
 #include "retort/common/text.h"
 #include "retort/dataset/assembler.h"
+#include "retort/index/exact_index.h"
 #include "retort/index/item_index.h"
 #include "retort/metric/catalogue.h"
 
@@ -26,6 +27,8 @@ constexpr int64_t kBlock = 4096;       // rows assembled and encoded at once
 constexpr int64_t kRecallUsers = 200;  // sample for the recall of the index
 constexpr int32_t kRecallAt = 100;
 constexpr double kGoodRecall = 0.95;
+constexpr int64_t kSmokeQueries = 8;
+constexpr int32_t kSmokeItems = 10;
 
 int64_t now() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -146,6 +149,7 @@ class Writer {
               {"recall", {{"k", kRecallAt}, {"users", sampled}, {"value", recall_}}}};
     log_info("publish", "recall@{} of {} against exact search: {:.4f} over {} users", kRecallAt,
              name, recall_, sampled);
+    write_smoke_queries(queries);
   }
 
   Json manifest() const {
@@ -178,12 +182,16 @@ class Writer {
     return rows;
   }
 
+  /// The user of a row of sample_queries.
+  int32_t sampled_user(int64_t row) const {
+    return static_cast<int32_t>(row * dataset_.users() / std::min(kRecallUsers, dataset_.users()));
+  }
+
   /// Vectors of evenly spaced users, with the popularity dimension's 1.
   std::vector<float> sample_queries() const {
     const int64_t users = std::min(kRecallUsers, dataset_.users());
     std::vector<UserMoment> rows;
-    for (int64_t i = 0; i < users; ++i)
-      rows.push_back({static_cast<int32_t>(i * dataset_.users() / users), moment_});
+    for (int64_t i = 0; i < users; ++i) rows.push_back({sampled_user(i), moment_});
     SideBatch batch;
     assembler_.users(rows, batch);
     const int64_t width = contents_.spec.dim();
@@ -193,6 +201,24 @@ class Writer {
     for (int64_t i = 0; i < users; ++i)
       std::copy_n(vectors.data() + i * width, width, queries.data() + i * dim_);
     return queries;
+  }
+
+  /// What a server asks a bundle before it serves it: users and their best items among all, by
+  /// exact search with the vectors of the model that was trained.
+  void write_smoke_queries(std::span<const float> queries) const {
+    const ExactIndex exact(vectors_, dim_);
+    Json smoke = Json::array();
+    const int64_t sampled = std::ssize(queries) / dim_;
+    for (int64_t i = 0; i < std::min(kSmokeQueries, sampled); ++i) {
+      const int64_t row = i * sampled / std::min(kSmokeQueries, sampled);
+      Json items = Json::array();
+      for (const SearchHit& hit :
+           exact.search(queries.subspan(static_cast<size_t>(row * dim_), static_cast<size_t>(dim_)),
+                        kSmokeItems, {}))
+        items.push_back(dataset_.item_keys()[hit.item]);
+      smoke.push_back({{"user", dataset_.user_keys()[sampled_user(row)]}, {"items", items}});
+    }
+    write_json(kSmokeFile, {{"queries", smoke}});
   }
 
   void try_equal_norms(const IndexEntry& entry, std::span<const float> queries, Json& options,

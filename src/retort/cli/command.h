@@ -37,15 +37,16 @@ using Action = std::function<Answer()>;
 
 /// What a command is called and says of itself.
 struct CommandHelp {
-  std::string_view name;      // "ingest"
-  std::string_view summary;   // one line
-  std::string_view examples;  // lines of shell
-  bool reads_recipe = false;  // takes --set
+  std::string_view name;                         // "ingest"
+  std::string_view summary;                      // one line
+  std::string_view examples;                     // lines of shell
+  bool reads_recipe = false;                     // takes --set
+  std::string_view executable = "retort-train";  // that has the command, where this one has not
 };
 
 /// One row of an executable's table of commands. `add` puts the command's own flags on `app` and
 /// returns what to do once they are parsed; the flags are valid by then. Without `add` the command
-/// is one of retort-train's, which is executed in place of this process.
+/// is another executable's, which then takes the place of this process.
 struct Command {
   CommandHelp help;
   Action (*add)(CLI::App& app, const CommonFlags& flags) = nullptr;
@@ -60,6 +61,10 @@ Command index_command();
 Command abtest_command();
 Command list_command();
 Command doctor_command();
+
+// Of `retortd`.
+CommandHelp serve_help();
+Command serve_command();
 
 // Of `retort-train`; their help is shared so that `retort --help` shows them too.
 CommandHelp train_help();

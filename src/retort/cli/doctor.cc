@@ -41,7 +41,7 @@ int64_t memory_bytes() {
 
 /// What `retort-train doctor --json` says; null where retort-train is not there or does not start.
 Json torch_side() {
-  const std::string path = retort_train_path();
+  const std::string path = path_beside("retort-train");
   if (!fs::exists(path)) return nullptr;
   const std::string quoted = "'" + path + "' doctor --json 2>/dev/null";
   FILE* pipe = ::popen(quoted.c_str(), "r");

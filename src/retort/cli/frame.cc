@@ -127,7 +127,7 @@ int dispatch(std::string_view program, std::span<const Command> commands, int ar
     return 0;
   }
   const Command& command = find_command(program, commands, name);
-  if (command.add == nullptr) become_retort_train(argv);
+  if (command.add == nullptr) become(command.help.executable, argv);
   return run_command(program, command, argc, argv, set_more_threads);
 }
 
@@ -147,18 +147,18 @@ int run_command_line(std::string_view program, std::span<const Command> commands
   }
 }
 
-std::string retort_train_path() {
+std::string path_beside(std::string_view executable) {
   std::error_code error;
-  return (fs::read_symlink("/proc/self/exe", error).parent_path() / "retort-train").string();
+  return (fs::read_symlink("/proc/self/exe", error).parent_path() / executable).string();
 }
 
-void become_retort_train(const char* const* argv) {
-  const std::string path = retort_train_path();
+void become(std::string_view executable, const char* const* argv) {
+  const std::string path = path_beside(executable);
   ::execv(path.c_str(), const_cast<char* const*>(argv));
-  fail<Error>(
-      "this command needs retort-train, which is not beside retort ({}: {}); build it with "
-      "-DRETORT_TORCH=ON (scripts/build release)",
-      path, errno_text());
+  fail<Error>("this command needs {}, which is not beside retort ({}: {}); build it with {}",
+              executable, path, errno_text(),
+              executable == "retort-train" ? "-DRETORT_TORCH=ON (scripts/build release)"
+                                           : "scripts/build release");
 }
 
 const char* const* process_arguments() { return g_arguments; }

@@ -15,12 +15,12 @@ namespace retort {
 int run_command_line(std::string_view program, std::span<const Command> commands, int argc,
                      const char* const* argv, void (*set_more_threads)(int) = nullptr);
 
-/// Replaces this process by the retort-train beside it, with the arguments given; throws Error if
-/// it was not built.
-[[noreturn]] void become_retort_train(const char* const* argv);
-/// The retort-train beside this executable, whether it exists or not.
-std::string retort_train_path();
-/// The arguments of this process, for become_retort_train.
+/// Replaces this process by the executable of that name beside it, with the arguments given; throws
+/// Error if it was not built.
+[[noreturn]] void become(std::string_view executable, const char* const* argv);
+/// The executable of that name beside this one, whether it exists or not.
+std::string path_beside(std::string_view executable);
+/// The arguments of this process, for `become`.
 const char* const* process_arguments();
 
 }  // namespace retort

@@ -23,7 +23,7 @@ Answer run(const std::string& kind) {
   if (kind == "samplers") return list_answer(kind, listed(samplers()));
   if (kind == "indexes") return list_answer(kind, listed(indexes()));
   if (kind == "metrics") return list_answer(kind, listed(metrics()));
-  become_retort_train(process_arguments());  // models and losses are made of torch
+  become("retort-train", process_arguments());  // models and losses are made of torch
 }
 
 Action add(CLI::App& app, const CommonFlags&) {

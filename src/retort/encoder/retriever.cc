@@ -7,6 +7,19 @@
 #include "retort/encoder/features.h"
 
 namespace retort {
+namespace {
+
+/// Best first; items of one score stay as they were: those of the bundle by their position.
+void sort_and_cut(std::vector<Retrieval::Item>& items, int32_t k) {
+  const auto better = [](const Retrieval::Item& a, const Retrieval::Item& b) {
+    return a.score > b.score;
+  };
+  if (!std::is_sorted(items.begin(), items.end(), better))
+    std::stable_sort(items.begin(), items.end(), better);
+  if (std::ssize(items) > k) items.resize(static_cast<size_t>(k));
+}
+
+}  // namespace
 
 Json to_json(const Retrieval& retrieval) {
   Json items = Json::array();
@@ -52,36 +65,51 @@ Retrieval Retriever::retrieve_described(const Json& features,
   return search(encode(user.features, options.fusion, options.shares), user.seen, options);
 }
 
-Retrieval Retriever::search(std::span<const float> query, std::span<const int32_t> seen,
-                            const RetrieveOptions& options) const {
-  if (options.k < 1) fail<ConfigError>("k = {}: at least one item must be asked for", options.k);
+ItemFilter Retriever::allowed(std::span<const int32_t> seen, const RetrieveOptions& options) const {
   ItemFilter filter;
   if (!options.where.empty()) filter = filter_items(options.where, bundle_.attributes());
   filter.intersect(bundle_.candidates());
+  if (options.overlay != nullptr) options.overlay->hide(filter);
   const bool excludes = (options.exclude_seen && !seen.empty()) || !options.exclude.empty();
   if (excludes && filter.bits.empty()) filter = ItemFilter::all(bundle_.items());
   if (options.exclude_seen)
     for (const int32_t item : seen) filter.forbid(item);
   for (const std::string& key : options.exclude)
     if (const auto item = bundle_.find_item(key)) filter.forbid(*item);
+  return filter;
+}
 
-  std::vector<SearchHit> hits;
-  if (options.prefer_alive && !bundle_.alive().bits.empty()) {
-    ItemFilter alive = filter;
-    alive.intersect(bundle_.alive());
-    hits = index_->search(query, options.k, alive);
+std::vector<Retrieval::Item> Retriever::named(std::span<const SearchHit> hits) const {
+  std::vector<Retrieval::Item> items;
+  items.reserve(hits.size());
+  for (const SearchHit& hit : hits)
+    items.push_back({std::string(bundle_.item_keys()[hit.item]), hit.score});
+  return items;
+}
+
+Retrieval Retriever::search(std::span<const float> query, std::span<const int32_t> seen,
+                            const RetrieveOptions& options) const {
+  if (options.k < 1) fail<ConfigError>("k = {}: at least one item must be asked for", options.k);
+  ItemFilter filter = allowed(seen, options);
+  const bool alive_first = options.prefer_alive && !bundle_.alive().bits.empty();
+  ItemFilter first = filter;
+  if (alive_first) first.intersect(bundle_.alive());
+  Retrieval retrieval{bundle_.version(), named(index_->search(query, options.k, first))};
+  std::vector<Retrieval::Item>& items = retrieval.items;
+  if (options.overlay != nullptr)
+    for (ItemOverlay::Hit& hit :
+         options.overlay->search(query, options.k, options.where, options.exclude))
+      items.push_back({std::move(hit.id), hit.score});
+  sort_and_cut(items, options.k);
+
+  const auto missing = options.k - static_cast<int32_t>(items.size());
+  if (alive_first && missing > 0) {
     if (filter.bits.empty()) filter = ItemFilter::all(bundle_.items());
     bundle_.alive().each(0, bundle_.items(), [&](int32_t item) { filter.forbid(item); });
+    const std::vector<Retrieval::Item> others = named(index_->search(query, missing, filter));
+    items.insert(items.end(), others.begin(), others.end());
+    sort_and_cut(items, options.k);
   }
-  const auto missing = options.k - static_cast<int32_t>(hits.size());
-  if (missing > 0) {
-    const std::vector<SearchHit> others = index_->search(query, missing, filter);
-    hits.insert(hits.end(), others.begin(), others.end());
-    std::sort(hits.begin(), hits.end(), ranks_before);
-  }
-  Retrieval retrieval{bundle_.version(), {}};
-  for (const SearchHit& hit : hits)
-    retrieval.items.push_back({std::string(bundle_.item_keys()[hit.item]), hit.score});
   return retrieval;
 }
 

@@ -14,6 +14,7 @@
 #include "retort/bundle/bundle.h"
 #include "retort/bundle/export.h"
 #include "retort/common/json.h"
+#include "retort/encoder/overlay.h"
 #include "retort/encoder/tower_encoder.h"
 
 namespace retort {
@@ -30,6 +31,8 @@ struct RetrieveOptions {
   /// Source: RRA eq. 7, 8.
   std::optional<double> fusion{};
   std::vector<double> shares{};  // one a task, of a model of several; empty: its own
+  /// Items that came, changed or went since; they count as alive. May be null.
+  const ItemOverlay* overlay = nullptr;
 };
 
 struct Retrieval {
@@ -38,7 +41,7 @@ struct Retrieval {
     float score = 0;
   };
   int64_t version = 0;
-  std::vector<Item> items;  // best first, ties by position in the catalogue
+  std::vector<Item> items;  // best first; of one score alive ones, then by place in the catalogue
 };
 /// {"version", "items": [{"id", "score"}]}
 Json to_json(const Retrieval& retrieval);
@@ -63,12 +66,18 @@ class Retriever {
   /// Vectors as the index compares them, [users, bundle.vector_dim()]; `fusion`, `shares` as above.
   std::vector<float> encode(const SideBatch& users, std::optional<double> fusion = {},
                             const std::vector<double>& shares = {}) const;
+  /// The second half of `retrieve`: query as `encode` gives it, [bundle.vector_dim()]; seen: items
+  /// of the bundle that exclude_seen leaves out. fusion and shares of the options are not looked
+  /// at.
+  Retrieval search(std::span<const float> query, std::span<const int32_t> seen,
+                   const RetrieveOptions& options) const;
   const TowerEncoder& encoder() const { return encoder_; }
+  const ItemIndex& index() const { return *index_; }
 
  private:
   Retrieval retrieve_described(const Json& features, const RetrieveOptions& options) const;
-  Retrieval search(std::span<const float> query, std::span<const int32_t> seen,
-                   const RetrieveOptions& options) const;
+  ItemFilter allowed(std::span<const int32_t> seen, const RetrieveOptions& options) const;
+  std::vector<Retrieval::Item> named(std::span<const SearchHit> hits) const;
   const Bundle& bundle_;
   TowerEncoder encoder_;
   std::unique_ptr<ItemIndex> index_;

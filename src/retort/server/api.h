@@ -1,0 +1,30 @@
+// The parts of the HTTP API besides retrieval: each adds its routes to the router.
+#pragma once
+
+#include <atomic>
+
+#include "retort/server/feature_store.h"
+#include "retort/server/live_items.h"
+#include "retort/server/model_choice.h"
+#include "retort/server/model_store.h"
+#include "retort/server/router.h"
+
+namespace retort {
+
+struct ApiLimits {
+  int64_t rows = 1000;  // users, items or events of one request
+};
+
+/// GET /v1/models; POST /v1/models/{name}:pin {"version": 3 | null}.
+void add_model_routes(Router& router, ModelStore& models);
+/// POST /v1/embed/users, /v1/embed/items.
+void add_embed_routes(Router& router, const ModelChoice& models, ApiLimits limits);
+/// PUT and DELETE /v1/items/{id}, POST /v1/items:bulk.
+void add_item_routes(Router& router, LiveItems& items, ApiLimits limits);
+/// POST and GET /v1/users/{id}/events, PUT /v1/users/{id}. Where `users` is null they say how to
+/// have one.
+void add_user_routes(Router& router, FeatureStore* users, ApiLimits limits);
+/// GET /healthz: the process answers; /readyz: it takes requests.
+void add_health_routes(Router& router, const ModelStore& models, const std::atomic<bool>& draining);
+
+}  // namespace retort

@@ -11,7 +11,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "retort/common/file.h"
@@ -21,7 +20,7 @@
 namespace retort {
 
 class LiveIndex;
-class Lmdb;
+class KeyStore;
 
 /// Microseconds since 1970.
 using Clock = std::function<int64_t()>;
@@ -59,7 +58,7 @@ class LiveItems {
     size_t map_bytes = size_t{64} << 20;  // of the file at first; it grows by doubling
   };
   /// `folder` is made where it is missing; empty: in memory only. Throws IoError, and DataError if
-  /// the folder holds something else or was cut.
+  /// the folder holds something else.
   explicit LiveItems(fs::path folder);
   LiveItems(fs::path folder, Options options);
   ~LiveItems();
@@ -90,11 +89,11 @@ class LiveItems {
   friend class LiveIndex;
   void attach(LiveIndex& index);
   void detach(LiveIndex& index);
-  void write(std::vector<LiveRecord>& records);
-  int64_t next_moment();
+  void store(std::vector<LiveRecord>& records);
+  const LiveIndex* newest() const;
 
   Clock clock_;
-  std::unique_ptr<Lmdb> store_;
+  std::unique_ptr<KeyStore> store_;
   FairSharedMutex attached_mutex_;  // shared: a change is on its way through the attached indexes
   std::vector<LiveIndex*> attached_;
   std::mutex write_mutex_;  // changes reach the store and the indexes in one order

@@ -1,0 +1,53 @@
+// Some hundred live items side by side, as a search reads them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "retort/index/filter.h"
+#include "retort/kernel/top_k.h"
+#include "retort/server/live_change.h"
+
+namespace retort {
+
+/// Never changes once made: writers make a new one, readers keep the old one as long as they look.
+class LiveBlock {
+ public:
+  static constexpr size_t kRows = 256;
+  using Rows = std::vector<std::shared_ptr<const LiveRow>>;
+
+  /// `columns`: names and kinds of the attributes, in the order of the rows' values.
+  LiveBlock(const ItemAttributes& columns, Rows rows);
+  LiveBlock(const LiveBlock&) = delete;
+  LiveBlock& operator=(const LiveBlock&) = delete;
+
+  /// Offers the rows that have not expired and for which `where` holds ("" = all), numbered from
+  /// `first`. Throws ConfigError on a wrong condition.
+  void offer(std::span<const float> query, const std::string& where, int64_t now, int32_t first,
+             TopK& best) const;
+  const Rows& rows() const { return rows_; }
+  int64_t first_expiry() const { return first_expiry_; }
+
+ private:
+  struct Texts {
+    std::vector<uint8_t> bytes;
+    std::vector<int64_t> byte_offsets{0};
+    std::vector<int32_t> codes;
+    std::vector<int64_t> offsets{0};
+  };
+  void add_texts(const std::string& name, size_t column);
+  void add_numbers(const std::string& name, size_t column);
+
+  Rows rows_;
+  std::vector<float> vectors_;  // [rows, dim]
+  int64_t first_expiry_ = kNever;
+  std::vector<std::unique_ptr<Texts>> texts_;
+  std::vector<std::unique_ptr<std::vector<double>>> numbers_;
+  ItemAttributes attributes_;
+};
+
+}  // namespace retort

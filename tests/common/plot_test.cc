@@ -33,6 +33,14 @@ TEST(Plot, HasDecadesOnALogarithmicAxis) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
+TEST(Plot, DrawsBarsInsideTheAxes) {
+  Plot plot;
+  plot.series = {{"a", {{.x = 0, .y = 1}, {.x = 10, .y = 2, .low = 1.5, .high = 6}}}};
+  // y runs from 1 to 6 over 380 .. 40.
+  EXPECT_THAT(plot_svg(plot), HasSubstr("<line x1='630.0' y1='346.0' x2='630.0' y2='40.0'"));
+  EXPECT_THAT(plot_svg(plot), Not(HasSubstr("x1='70.0' y1='380.0' x2='70.0' y2='380.0'")));
+}
+
 TEST(Plot, StandsWithoutPointsAndWithOne) {
   EXPECT_THAT(plot_svg({}), HasSubstr("</svg>"));
   Plot plot;

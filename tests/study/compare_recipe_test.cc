@@ -118,6 +118,71 @@ TEST_F(ComparePlans, RefuseTablesThatDoNotFit) {
   EXPECT_NO_THROW(read(table + row + "after = \"c\"\ndata = \"tv\"\n"));
 }
 
+TEST_F(ComparePlans, AxesGiveEveryCombination) {
+  const ComparePlan plan = read(
+      "data = [\"a\", \"b\"]\nmetrics = [\"recall@20\"]\n[plot]\nx_title = \"days\"\n"
+      "[[rows]]\nrecipe = \"one.toml\"\nlabel = \"first_x\"\n"
+      "[[axes]]\nname = \"way\"\nvalues = [{ name = \"x\", recipe = \"one.toml\", line = \"X\", "
+      "after = \"first_{way}\", scores = { lag = \"{days}d\" }, sets = [\"train.epochs=5\", "
+      "\"train.lag={days}d\"] }, { name = \"y\", recipe = \"two.toml\" }]\n"
+      "[[axes]]\nname = \"days\"\nvalues = [{ name = \"0\", title = \"none\", x = 0 }, "
+      "{ name = \"3\", x = 3, sets = [\"train.epochs=6\"] }]\n",
+      "tiny", {"train.seed=1"});
+  std::vector<std::string> labels, titles;
+  for (const CompareRow& row : plan.rows) {
+    labels.push_back(row.label);
+    titles.push_back(row.title);
+  }
+  EXPECT_EQ(labels, (std::vector<std::string>{"first_x", "x-0", "x-3", "y-0", "y-3"}));
+  EXPECT_EQ(titles, (std::vector<std::string>{"", "x, none", "x, 3", "y, none", "y, 3"}));
+  EXPECT_EQ(plan.rows[1].recipe["train"]["epochs"], 5);
+  EXPECT_EQ(plan.rows[2].recipe["train"]["epochs"], 6);  // the later axis's
+  EXPECT_EQ(plan.rows[2].recipe["train"]["lag"], "3d");
+  EXPECT_EQ(plan.rows[2].recipe["train"]["seed"], 1);
+  EXPECT_EQ(plan.rows[2].after, "first_x");
+  EXPECT_EQ(plan.rows[2].scores["lag"], "3d");
+  EXPECT_EQ(plan.rows[2].line, "X");
+  EXPECT_EQ(plan.rows[2].x, 3);
+  EXPECT_FALSE(plan.rows[0].x.has_value());
+  EXPECT_EQ(plan.rows[4].recipe["name"], "two");
+  EXPECT_EQ(plan.plot->metrics, plan.metrics);
+}
+
+TEST_F(ComparePlans, RefuseAxesThatDoNotFit) {
+  const auto axes = [&](const std::string& text) { return read("[[axes]]\n" + text); };
+  const std::string value = "{ name = \"a\", recipe = \"one.toml\" }";
+  EXPECT_EQ(axes("name = \"n\"\nvalues = [" + value + "]\n").rows.size(), 1u);
+  EXPECT_THROW(axes("values = [" + value + "]\n"), ConfigError);
+  EXPECT_THROW(axes("name = \"n\"\n"), ConfigError);
+  EXPECT_THROW(axes("name = \"n\"\nvalues = []\n"), ConfigError);
+  EXPECT_THROW(axes("name = \"n\"\nvalues = [" + value + ", " + value + "]\n"), ConfigError);
+  EXPECT_THROW(axes("name = \"n\"\nvalues = [{ recipe = \"one.toml\" }]\n"), ConfigError);
+  EXPECT_THROW(
+      axes("name = \"n\"\nvalues = [{ name = \"a\", label = \"b\", recipe = \"one.toml\" }]\n"),
+      ConfigError);
+  const std::string one = "name = \"n\"\nvalues = [" + value + "]\n";
+  EXPECT_THROW(axes(one + "[[axes]]\n" + one), ConfigError);
+  EXPECT_THROW(axes(one + "[plot]\nx_title = \"x\"\n"), ConfigError);  // no row has an x
+}
+
+TEST(Grid, HasEveryTeacherStudentAndWay) {
+  const fs::path file = fs::path(RETORT_SOURCE) / "recipes/compare/grid.toml";
+  for (const char* preset : {"tiny", "small"}) {
+    const ComparePlan plan = read_compare_plan(file, preset, {});
+    std::map<std::string, int> students, teachers;
+    for (const CompareRow& row : plan.rows) {
+      if (!row.shown) continue;
+      ++students[row.recipe["student"]["kind"]];
+      ++teachers[row.after.empty() ? row.recipe["teacher"]["kind"].get<std::string>()
+                                   : row.after.substr(7)];
+    }
+    EXPECT_EQ(students, (std::map<std::string, int>{
+                            {"multi_task", 20}, {"three_tower", 20}, {"two_tower", 20}}));
+    EXPECT_EQ(teachers, (std::map<std::string, int>{
+                            {"cgc", 15}, {"mmoe", 15}, {"ple", 15}, {"shared_bottom", 15}}));
+  }
+}
+
 TEST(RraTables, ShareRunsOfOneRecipe) {
   const fs::path folder = fs::path(RETORT_SOURCE) / "recipes/compare";
   for (const char* preset : {"tiny", "small", "paper"}) {

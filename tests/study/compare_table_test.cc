@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/common/error.h"
+#include "retort/study/compare_plot.h"
 
 namespace retort {
 namespace {
@@ -121,6 +122,26 @@ TEST_F(PublishedTables, CountThePairsOfThePublishedOrder) {
   EXPECT_EQ(orders[1].metric, "nktd@60");
   EXPECT_EQ(orders[1].reversed, 1);
   EXPECT_EQ(orders[1].reproduced + orders[1].not_distinguishable, 0);
+}
+
+TEST_F(PublishedTables, DrawRowsOverTheirX) {
+  EXPECT_TRUE(plan_plots(plan_, {measured_}).empty());
+  plan_.plot = ComparePlot{"days", plan_.metrics};
+  plan_.rows[0].x = 3;
+  plan_.rows[1].x = 0;
+  plan_.rows[0].line = plan_.rows[1].line = "stored";
+  const auto files = plan_plots(plan_, {measured_});
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_TRUE(files.contains("t-nktd-60.svg"));
+  const std::string& svg = files.at("t-recall_click-20.svg");
+  // b at 0 comes before a at 3; c has no x. 0.02484 is 4.3027 * 0.01 / sqrt(3).
+  const size_t b = svg.find("Model b: 0.2100 [0.1852, 0.2348]"),
+               a = svg.find("Model a: 0.1100 [0.0852, 0.1348]");
+  EXPECT_LT(b, a);
+  EXPECT_NE(a, std::string::npos) << svg;
+  EXPECT_EQ(svg.find("Model c"), std::string::npos);
+  EXPECT_NE(svg.find(">stored</text>"), std::string::npos);
+  EXPECT_NE(svg.find(">recall_click@20</text>"), std::string::npos);
 }
 
 TEST_F(PublishedTables, PrintMeasuredBesidePublished) {

@@ -11,6 +11,7 @@
 #include "retort/common/recipe.h"
 #include "retort/dataset/builder.h"
 #include "retort/sim/simulate.h"
+#include "retort/study/compare_plot.h"
 #include "retort/study/compare_table.h"
 #include "retort/trainer/run_folder.h"
 
@@ -41,10 +42,13 @@ ComparePlan plan_of(const Flags& flags, const CommonFlags& common) {
   return plan;
 }
 
-/// The resolved data recipe, with the plan's preset where it has that.
+/// The resolved data recipe, with the plan's preset for data, else with that of all where it has
+/// it.
 Json data_recipe(const ComparePlan& plan, const std::string& data) {
   const fs::path file = find_recipe(data, "data");
-  return load_recipe(file, has_preset(file, plan.preset) ? plan.preset : "", {});
+  std::string preset = plan.data_preset;
+  if (preset.empty() && has_preset(file, plan.preset)) preset = plan.preset;
+  return load_recipe(file, preset, {});
 }
 
 /// Throws ConfigError if what is in `folder` came of other values of the table [world].
@@ -59,22 +63,26 @@ void check_world(const fs::path& folder, const Json& made_of, const Json& recipe
   }
 }
 
-/// The world of the plan's data recipes, made below `out` unless an earlier call did; empty if
-/// their log is not simulated.
-fs::path make_world(const ComparePlan& plan, const Flags& flags) {
-  if (!flags.from.empty()) return {};
-  const Json first = data_recipe(plan, plan.data.front());
-  for (const std::string& data : plan.data) {
-    if (data_recipe(plan, data).value("world", Json()) != first.value("world", Json()))
-      fail<ConfigError>("compare: the data recipes '{}' and '{}' have not the same [world]",
-                        plan.data.front(), data);
+/// Whether the plan's data recipes are all of one world.
+bool has_one_world(const ComparePlan& plan) {
+  const auto world = [&](const std::string& data) {
+    return data_recipe(plan, data).value("world", Json());
+  };
+  return std::ranges::all_of(
+      plan.data, [&](const auto& data) { return world(data) == world(plan.data.front()); });
+}
+
+/// The data recipe's world, made below `out` unless an earlier call did; empty if its log is not
+/// simulated.
+fs::path make_world(const Json& recipe, const fs::path& out) {
+  if (!recipe.contains("world")) return {};
+  fs::path world = out / "world";
+  if (fs::exists(world)) {
+    check_world(world, read_json(world / "world.json").at("options"), recipe);
+    return world;
   }
-  if (!first.contains("world")) return {};
-  fs::path world = fs::path(flags.out) / "world";
-  if (fs::exists(world))
-    check_world(world, read_json(world / "world.json").at("options"), first);
-  else
-    simulate(first, {.out = world, .seed = {}});
+  fs::create_directories(out);
+  simulate(recipe, {.out = world, .seed = {}});
   return world;
 }
 
@@ -108,7 +116,7 @@ CompareResult compare_on(const ComparePlan& plan, const std::string& data, const
   return compare(rows_for(plan, data), dataset, options);
 }
 
-Answer run(Flags flags, const CommonFlags& common) {
+Answer run(const Flags& flags, const CommonFlags& common) {
   ComparePlan plan = plan_of(flags, common);
   const fs::path out = flags.out;
   fs::create_directories(out);
@@ -120,24 +128,26 @@ Answer run(Flags flags, const CommonFlags& common) {
   } else if (plan.data.empty()) {
     fail<ConfigError>("compare: --dataset is needed: '{}' names no data recipe", plan.name);
   }
-  fs::path from = flags.from;
-  if (const fs::path world = flags.dataset.empty() ? make_world(plan, flags) : ""; !world.empty()) {
-    from = world;
-    if (flags.judging.truth.empty()) flags.judging.truth = world.string();
-  }
+  const bool simulates = flags.dataset.empty() && flags.from.empty();
+  const bool one_world = simulates && has_one_world(plan);
   std::vector<DataResult> measured;
   for (const std::string& data : plan.data) {
     CompareOptions options;
     options.out = plan.data_folders ? out / data : out;
     if (plan.data_folders || !plan.metrics.empty()) options.results.clear();
-    const fs::path dataset = flags.dataset.empty() ? make_dataset(plan, data, from, options.out)
-                                                   : fs::path(flags.dataset);
-    measured.push_back({data, compare_on(plan, data, dataset, flags, common, options)});
+    fs::path dataset = flags.dataset, world;
+    if (simulates) world = make_world(data_recipe(plan, data), one_world ? out : options.out);
+    if (dataset.empty())
+      dataset = make_dataset(plan, data, world.empty() ? fs::path(flags.from) : world, options.out);
+    Flags own = flags;
+    if (own.judging.truth.empty()) own.judging.truth = world.string();
+    measured.push_back({data, compare_on(plan, data, dataset, own, common, options)});
   }
   if (!plan.data_folders && plan.metrics.empty())
     return {to_json(measured.front().result), table(measured.front().result)};
   const Json json = plan_json(plan, measured);
   write_file(out / (plan.name + ".json"), json.dump(2) + "\n");
+  for (const auto& [name, svg] : plan_plots(plan, measured)) write_file(out / name, svg);
   return {json, plan_table(plan, measured)};
 }
 

@@ -50,7 +50,8 @@ Axis axis_of(std::vector<double> values, bool log) {
 }
 
 bool drawable(const PlotPoint& point, bool log_x) {
-  return std::isfinite(point.x) && std::isfinite(point.y) && (!log_x || point.x > 0);
+  return std::isfinite(point.x) && std::isfinite(point.low + point.y + point.high) &&
+         (!log_x || point.x > 0);
 }
 
 class Page {
@@ -61,7 +62,7 @@ class Page {
       for (const PlotPoint& point : series.points)
         if (drawable(point, plot.log_x)) {
           xs.push_back(point.x);
-          ys.push_back(point.y);
+          ys.insert(ys.end(), {point.y, point.low, point.high});
         }
     x_ = axis_of(std::move(xs), plot.log_x);
     y_ = axis_of(std::move(ys), false);
@@ -69,7 +70,7 @@ class Page {
 
   std::string draw() {
     draw_axes();
-    double legend = kLeft + 210;
+    double legend = kLeft + 20 + 7.0 * static_cast<double>(plot_.y_title.size());
     for (size_t i = 0; i < plot_.series.size(); ++i) {
       const char* colour = kColours[i % kColours.size()];
       draw_series(plot_.series[i], colour);
@@ -126,6 +127,7 @@ class Page {
   }
 
   void draw_point(const PlotPoint& point, const char* colour) {
+    if (point.low < point.high) line(x(point.x), y(point.low), x(point.x), y(point.high), colour);
     out_ += fmt::format(
         "<circle cx='{:.1f}' cy='{:.1f}' r='5' stroke='{}' fill='{}'><title>{}</title></circle>\n",
         x(point.x), y(point.y), colour, point.filled ? colour : "white", point.hint);

@@ -8,10 +8,11 @@ namespace retort {
 
 struct PlotPoint {
   double x = 0, y = 0;
-  std::string hint;   // shown when the pointer rests on it
-  std::string label;  // written beside it
+  std::string hint{};   // shown when the pointer rests on it
+  std::string label{};  // written beside it
   bool filled = true;
-  bool chosen = false;  // a ring around it
+  bool chosen = false;       // a ring around it
+  double low = y, high = y;  // a bar from one to the other
 };
 
 struct PlotSeries {

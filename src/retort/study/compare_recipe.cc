@@ -5,6 +5,7 @@
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
+#include "retort/study/compare_axes.h"
 
 namespace retort {
 namespace {
@@ -106,6 +107,8 @@ CompareRow read_row(const fs::path& file, const Json& entry, const ComparePlan& 
   row.scores = fields.sub("scores");
   fields.read("shown", row.shown);
   row.published = read_published(fields.sub("published"), plan);
+  fields.read("line", row.line);
+  if (fields.has("x")) fields.read("x", row.x.emplace());
   fields.finish();
   check_known("rows.data", row.data, plan.data);
   if (!row.scores.is_null() && row.after.empty())
@@ -147,6 +150,18 @@ Claim read_claim(const Json& entry, const ComparePlan& plan) {
   return claim;
 }
 
+std::optional<ComparePlot> read_plot(const Json& table, const ComparePlan& plan) {
+  if (table.is_null()) return std::nullopt;
+  ComparePlot plot;
+  Fields fields(Json{{"plot", table}}, "plot");
+  fields.read("x_title", plot.x_title);
+  plot.metrics = read_names(fields, "metrics");
+  fields.finish();
+  check_known("plot.metrics", plot.metrics, plan.metrics);
+  if (plot.metrics.empty()) plot.metrics = plan.metrics;
+  return plot;
+}
+
 /// A list of tables; what is missing is none.
 const Json& tables(Fields& fields, const std::string& key, const fs::path& file) {
   static const Json kNone = Json::array();
@@ -162,7 +177,9 @@ bool CompareRow::is_for(const std::string& name) const {
   return data.empty() || contains(data, name);
 }
 
-bool is_compare_plan(const Json& recipe) { return recipe.contains("rows"); }
+bool is_compare_plan(const Json& recipe) {
+  return recipe.contains("rows") || recipe.contains("axes");
+}
 
 std::string metric_stem(const std::string& metric) { return metric.substr(0, metric.find('@')); }
 
@@ -200,12 +217,16 @@ ComparePlan read_compare_plan(const fs::path& file, const std::string& preset,
   plan.data_folders = fields.sub("data").is_array();
   fields.read("seeds", plan.seeds);
   fields.sub("preset");
+  fields.read("data_preset", plan.data_preset);
   fields.read("metrics", plan.metrics);
   fields.read("published_note", plan.published_note);
-  const Json& rows = tables(fields, "rows", file);
+  Json rows = tables(fields, "rows", file);
+  for (Json& row : rows_of_axes(tables(fields, "axes", file))) rows.push_back(std::move(row));
+  plan.plot = read_plot(fields.sub("plot"), plan);
   const Json& claims = tables(fields, "claims", file);
   fields.finish();
-  if (rows.empty()) fail<ConfigError>("{}: a comparison needs tables [[rows]]", file.string());
+  if (rows.empty())
+    fail<ConfigError>("{}: a comparison needs tables [[rows]] or [[axes]]", file.string());
   if (plan.seeds < 1) {
     fail<ConfigError>("{}: seeds must be 1 or more, not {}", file.string(), plan.seeds);
   }
@@ -213,6 +234,9 @@ ComparePlan read_compare_plan(const fs::path& file, const std::string& preset,
   for (const Json& row : rows) plan.rows.push_back(read_row(file, row, plan, preset, sets));
   for (const Json& claim : claims) plan.claims.push_back(read_claim(claim, plan));
   check_labels(plan.rows);
+  if (plan.plot &&
+      std::ranges::none_of(plan.rows, [](const auto& row) { return row.x.has_value(); }))
+    fail<ConfigError>("recipe key 'plot': no row has an x, so that there is nothing to draw");
   for (const std::string& data : plan.data) check_labels(rows_for(plan, data));
   return plan;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct CompareRow {
   Json scores{};                                 // what its ranking model scores for this row
   bool shown = true;                             // false: trained, neither judged nor printed
   std::map<std::string, Published> published{};  // by data recipe
+  std::optional<double> x{};                     // its place in the plot, on ..
+  std::string line{};                            // .. this line
 
   const std::string& heading() const { return title.empty() ? label : title; }
   bool is_for(const std::string& name) const;
@@ -40,6 +43,12 @@ struct Claim {
   double margin = 0;
 };
 
+/// A picture of rows that have an `x`, one for each metric.
+struct ComparePlot {
+  std::string x_title;
+  std::vector<std::string> metrics;  // of the plan's
+};
+
 /// A recipe of recipes/compare/: see docs/recipes.md.
 struct ComparePlan {
   std::string name, title;
@@ -47,10 +56,12 @@ struct ComparePlan {
   bool data_folders = false;      // runs are in OUT/DATA/LABEL: `data` is a list in the recipe
   int32_t seeds = 3;
   std::string preset;                // of all recipes: the command line's, else its own
+  std::string data_preset{};         // of the data recipes; empty: `preset`, where they have it
   std::vector<std::string> metrics;  // of the publication's table; empty: no such table
   std::string published_note;        // what the published figures were measured on
   std::vector<CompareRow> rows;
   std::vector<Claim> claims;
+  std::optional<ComparePlot> plot{};
 };
 
 /// Reads a comparison. `preset` and `sets` of the command line win over the plan's own and hold
@@ -63,7 +74,8 @@ std::vector<CompareRow> compare_rows(const std::vector<std::string>& recipes,
                                      const std::vector<std::string>& sets);
 /// The plan's rows for one of its data recipes.
 std::vector<CompareRow> rows_for(const ComparePlan& plan, const std::string& data);
-/// Whether a resolved TOML file is a comparison (has [[rows]]) rather than a model recipe.
+/// Whether a resolved TOML file is a comparison (has [[rows]] or [[axes]]) rather than a model
+/// recipe.
 bool is_compare_plan(const Json& recipe);
 /// Throws ConfigError if two rows have one label, a label is no folder name, or `after` is not the
 /// label of an earlier row.

@@ -92,6 +92,7 @@ TEST_F(ItemFeatures, PopularityIsThatOfPublishing) {
     if (clicks[item] == 0) nobody = static_cast<int64_t>(item);
   }
   ASSERT_GE(nobody, 0);
+  EXPECT_EQ(bundle_.manifest()["popularity_clicks"], training);
   EXPECT_NEAR(popularity_of(bundle_, 7), 0.5 * std::log(8.0 / (training + 20.0)), 1e-6);
   const TinyPublication plain(random_tiny_dataset(3));
   EXPECT_EQ(popularity_of(Bundle(plain.publish().path), 7), 0);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <chrono>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "retort/bundle/bundle_features.h"
@@ -58,13 +60,11 @@ void check_weights(const ModelSpec& spec, const fs::path& path) {
   }
 }
 
-/// beta * log q of each item: of the training clicks, or with an alive window of the clicks in it.
-std::vector<float> popularity(const Dataset& dataset, int64_t moment, double beta) {
-  std::vector<int64_t> counts(dataset.train_clicks().begin(), dataset.train_clicks().end());
-  if (dataset.protocol().alive_window > 0) counts = alive_clicks(dataset, moment);
-  std::vector<float> values = log_share(counts);
-  for (float& value : values) value = static_cast<float>(beta) * value;
-  return values;
+/// Clicks of each item that its popularity is made of: the training clicks, or with an alive window
+/// those in it.
+std::vector<int64_t> popularity_clicks(const Dataset& dataset, int64_t moment) {
+  if (dataset.protocol().alive_window > 0) return alive_clicks(dataset, moment);
+  return {dataset.train_clicks().begin(), dataset.train_clicks().end()};
 }
 
 /// One publication: the parts of the folder, in the order of their methods.
@@ -89,9 +89,8 @@ class Writer {
 
   void write_items() {
     const int64_t items = dataset_.items();
-    const std::vector<float> extra = dim_ > contents_.spec.dim()
-                                         ? popularity(dataset_, moment_, contents_.spec.beta)
-                                         : std::vector<float>();
+    std::vector<float> extra;
+    if (dim_ > contents_.spec.dim()) extra = popularity();
     vectors_.resize(static_cast<size_t>(items * dim_));
     Progress progress("item vectors", items, "items");
     std::vector<float> block;
@@ -159,6 +158,7 @@ class Writer {
                   {"beta", contents_.spec.beta}, {"users", dataset_.users()},
                   {"items", dataset_.items()},   {"has_alive", has_alive_}};
     manifest["has_candidates"] = has_candidates_;
+    if (popularity_clicks_) manifest["popularity_clicks"] = *popularity_clicks_;
     manifest["exclude_streams"] = dataset_.protocol().exclude_streams;
     manifest["index"] = index_;
     manifest["vocabularies"] = vocabularies_;
@@ -170,6 +170,15 @@ class Writer {
   double recall() const { return recall_; }
 
  private:
+  /// beta * log q of each item.
+  std::vector<float> popularity() {
+    const std::vector<int64_t> counts = popularity_clicks(dataset_, moment_);
+    popularity_clicks_ = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    std::vector<float> values = log_share(counts);
+    for (float& value : values) value = static_cast<float>(contents_.spec.beta) * value;
+    return values;
+  }
+
   void write_json(const char* name, const Json& json) const {
     write_file(folder_ / name, json.dump(1) + '\n');
   }
@@ -243,6 +252,7 @@ class Writer {
   std::vector<float> vectors_;
   Json index_, vocabularies_, attributes_;
   bool has_alive_ = false, has_candidates_ = false;
+  std::optional<int64_t> popularity_clicks_;  // of all items, with the popularity dimension
   double recall_ = 1;
 };
 

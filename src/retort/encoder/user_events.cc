@@ -15,9 +15,6 @@ namespace {
 constexpr int64_t kAlways = std::numeric_limits<int64_t>::min();
 constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
 
-/// A number that side_bucket puts into this bucket: the middle of it.
-double middle_of(int32_t bucket) { return 1.5 * std::ldexp(1.0, bucket - 1) - 1.0; }
-
 /// As the dataset counts them: 1 + hour of the day (UTC), 1 + day of the week from Monday.
 int32_t time_part(const std::string& part, int64_t time) {
   const int64_t day = time / kDay - (time % kDay < 0 ? 1 : 0);
@@ -149,7 +146,8 @@ class UserNow {
         ids(i) = {time_part(feature.part, now_)};
       if (!is_sequence(i) || feature.with != "age" || from_store(feature)) continue;
       for (int32_t& age : ids(i))
-        if (age > 0) age = feature.side_bucket(middle_of(age) + passed(bundle_.moment()));
+        if (age > 0)
+          age = feature.side_bucket(middle_of_side_bucket(age) + passed(bundle_.moment()));
     }
   }
 
@@ -212,9 +210,9 @@ class UserNow {
   /// What the sequence held of the item, by the bucket of it.
   static void add_earlier(const FeatureSpec& feature, int32_t bucket, NewStep& step) {
     if (bucket == 0) return;
-    if (feature.with == "count") step.count += static_cast<int32_t>(middle_of(bucket));
+    if (feature.with == "count") step.count += static_cast<int32_t>(middle_of_side_bucket(bucket));
     if (feature.with == "seconds")
-      step.seconds = middle_of(bucket) + (std::isnan(step.seconds) ? 0 : step.seconds);
+      step.seconds = middle_of_side_bucket(bucket) + (std::isnan(step.seconds) ? 0 : step.seconds);
   }
 
   int32_t id_of(const FeatureSpec& feature, const NewStep& step) const {
@@ -269,6 +267,8 @@ class UserNow {
 };
 
 }  // namespace
+
+double middle_of_side_bucket(int32_t bucket) { return 1.5 * std::ldexp(1.0, bucket - 1) - 1.0; }
 
 RawUser user_after(const Bundle& bundle, std::string_view user, const Json& stored,
                    std::span<const UserEvent> events, int64_t now) {

@@ -23,6 +23,9 @@ struct UserEvent {
   std::string stream{};  // "" = the clicks; else the stream of events that the recipe names so
 };
 
+/// A number of the middle of a bucket of FeatureSpec::side_bucket, which gives the bucket back.
+double middle_of_side_bucket(int32_t bucket);
+
 /// The features of a user at the moment `now` (microseconds since 1970).
 /// Known before: the bundle's row of the user where it has one, and over it `stored` (null: none),
 /// raw features as raw_user takes them, feature by feature; names that the model does not have are

@@ -55,12 +55,15 @@ class FeatureStore {
   virtual StoreCounters counters() const = 0;
 };
 
+/// Throws DataError unless a user's key has 1 to 400 bytes.
+void check_user_key(const std::string& user);
+
 /// "lmdb:FOLDER", or "redis://[:PASSWORD@]HOST[:PORT][/DB]" with, behind a ?, "timeout_ms=20" and
 /// "connections=4". Redis may be down: it is tried again in the background. Throws ConfigError for
 /// another URL, IoError or DataError if the folder cannot be opened.
 std::unique_ptr<FeatureStore> open_feature_store(const std::string& url);
 
-/// Writes the features and the last clicks of every user of the bundle, as of its moment, as raw
+/// Writes the features and the last events of every user of the bundle, as of its moment, as raw
 /// features (key "moment" among them), from which user_after gives the bundle's own. Left out are
 /// texts of hashed vocabularies, hour and weekday. Returns the number of users written; throws
 /// IoError if the store becomes unavailable.

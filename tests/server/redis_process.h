@@ -1,0 +1,32 @@
+// A real redis-server for a test, on a port of its own, without files.
+#pragma once
+
+#include <string>
+
+#include "tests/support/scratch_folder.h"
+#include <sys/types.h>
+
+namespace retort {
+
+class RedisProcess {
+ public:
+  RedisProcess() = default;
+  ~RedisProcess() { stop(); }
+  RedisProcess(const RedisProcess&) = delete;
+  RedisProcess& operator=(const RedisProcess&) = delete;
+  /// Starts it (again on the same port) and waits until it answers. False where redis-server is not
+  /// there or does not come up.
+  bool start();
+  void stop();  // killed, as a machine that fails
+  void signal(int number) const;
+  /// Sends an inline command and returns the first line of the answer; "" if there is none.
+  std::string command(const std::string& line) const;
+  std::string url(const std::string& options = "") const;
+
+ private:
+  const ScratchFolder scratch_;
+  int port_ = 0;
+  pid_t child_ = -1;
+};
+
+}  // namespace retort

@@ -66,6 +66,7 @@ struct Listener::State : ConnectionShared {
   };
   std::optional<net::ssl::context> tls;
   std::list<Loop> loops;
+  uint16_t port = 0;
 
   void accept(Loop& loop);
   void take(Loop& loop, tcp::socket socket);
@@ -112,12 +113,13 @@ Listener::Listener(const ListenerOptions& options, HttpHandler handler)
     fail<IoError>("{}:{}: cannot listen: {}", options.address, options.port,
                   refused.code().message());
   }
+  state_->port = endpoint.port();
   for (State::Loop& loop : state_->loops) state_->accept(loop);
 }
 
 Listener::~Listener() = default;
 
-uint16_t Listener::port() const { return state_->loops.front().acceptor.local_endpoint().port(); }
+uint16_t Listener::port() const { return state_->port; }
 
 const ListenerCounts& Listener::counts() const { return state_->counts; }
 

@@ -11,8 +11,13 @@ namespace retort {
 namespace {
 
 constexpr int64_t kWarmUpUsers = 64;
-/// Approximate indexes and quantised tables miss a few items, a wrong model all but a few.
-constexpr double kLeastSmokeRecall = 0.5;
+/// Of the recall that the index had when it was published: quantised tables miss a few items more,
+/// a wrong model most.
+constexpr double kLeastSmokeRecall = 0.8;
+
+double published_recall(const Bundle& bundle) {
+  return bundle.manifest().value(Json::json_pointer("/index/recall/value"), 1.0);
+}
 
 }  // namespace
 
@@ -23,7 +28,7 @@ ServedModel::ServedModel(std::string name, int64_t version, const fs::path& fold
       bundle_(folder),
       retriever_(bundle_) {
   smoke_recall_ = ask_smoke_queries();
-  if (smoke_recall_ < kLeastSmokeRecall)
+  if (smoke_recall_ < kLeastSmokeRecall * published_recall(bundle_))
     fail<DataError>("{}: finds {:.0f}% of what its smoke queries say it should", folder.string(),
                     100 * smoke_recall_);
   warm_up();

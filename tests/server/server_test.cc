@@ -1,0 +1,222 @@
+// The API of a running server, asked over sockets; the oracle is the Retriever itself.
+#include "retort/server/server.h"
+
+#include <set>
+
+#include "tests/server/running_server.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace retort {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest()
+      : tiny_(random_tiny_dataset(3)),
+        bundle_(tiny_.publish().path),
+        retriever_(bundle_),
+        server_(tiny_.bundles()) {}
+
+  std::string user(int32_t row) const { return std::string(bundle_.user_keys()[row]); }
+  std::string item(int32_t row) const { return std::string(bundle_.item_keys()[row]); }
+  RawAnswer retrieve(const Json& body) const {
+    return server_.ask("POST", "/v1/retrieve", body.dump());
+  }
+  static void expect_same(const Json& answer, const Retrieval& expected) {
+    ASSERT_EQ(answer.at("items").size(), expected.items.size()) << answer;
+    for (size_t i = 0; i < expected.items.size(); ++i) {
+      EXPECT_EQ(answer["items"][i]["id"], expected.items[i].id);
+      EXPECT_NEAR(answer["items"][i]["score"].get<float>(), expected.items[i].score, 1e-5);
+    }
+  }
+  static std::string message(const RawAnswer& answer) {
+    return answer.json()["error"]["message"].get<std::string>();
+  }
+
+  TinyPublication tiny_;
+  Bundle bundle_;
+  Retriever retriever_;
+  RunningServer server_;
+};
+
+TEST_F(ServerTest, RetrievesWhatTheRetrieverFinds) {
+  for (int32_t row = 0; row < 5; ++row) {
+    RetrieveOptions options;
+    options.k = 4;
+    options.exclude_seen = row % 2 == 1;
+    options.exclude = {item(2)};
+    const RawAnswer answer = retrieve({{"user", user(row)},
+                                       {"k", 4},
+                                       {"exclude_seen", options.exclude_seen},
+                                       {"exclude", {item(2)}}});
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.json()["model"], "m");
+    EXPECT_EQ(answer.json()["version"], 1);
+    expect_same(answer.json(), retriever_.retrieve(user(row), options));
+  }
+}
+
+TEST_F(ServerTest, ManyUsersOfOneRequestFailOneByOne) {
+  const RawAnswer answer = retrieve({{"users", {user(0), "nobody", user(1)}}, {"k", 3}});
+  ASSERT_EQ(answer.status, 200);
+  const Json results = answer.json()["results"];
+  ASSERT_EQ(results.size(), 3u);
+  RetrieveOptions options;
+  options.k = 3;
+  expect_same(results[0], retriever_.retrieve(user(0), options));
+  EXPECT_EQ(results[1]["error"]["status"], 404);
+  expect_same(results[2], retriever_.retrieve(user(1), options));
+}
+
+TEST_F(ServerTest, AUserWhoIsDescribedIsServedAsTheRetrieverDoes) {
+  const Json features{{"user_id", user(1)}};
+  const RawAnswer answer = retrieve({{"features", features}, {"k", 5}});
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  RetrieveOptions options;
+  options.k = 5;
+  expect_same(answer.json(), retriever_.retrieve(features, options));
+}
+
+TEST_F(ServerTest, MistakesAreNamedWithTheirRemedy) {
+  const auto refused = [&](const Json& body, int status, const std::string& what) {
+    const RawAnswer answer = retrieve(body);
+    EXPECT_EQ(answer.status, status) << body << answer.body;
+    EXPECT_THAT(message(answer), HasSubstr(what));
+  };
+  refused({{"usr", user(0)}}, 400, "did you mean 'user'?");
+  refused({{"user", 7}}, 400, "'user' must be a text");
+  refused({{"user", user(0)}, {"k", 0}}, 400, "'k' is 0, expected 1 to 1000");
+  refused({{"user", user(0)}, {"k", 1e30}}, 400, "'k' must be a whole number");
+  refused({{"user", user(0)}, {"k", 4000000000}}, 400, "'k' must be a whole number");
+  refused({{"user", user(0)}, {"where", "nothing = 3"}}, 400, "nothing");
+  refused({{"user", user(0)}, {"fusion", 0.5}}, 400, "fusion");
+  refused({{"user", user(0)}, {"model", "other"}}, 404, "there is no model 'other'; there are m");
+  refused({{"user", user(0)}, {"version", 9}}, 404, "version 9 of m does not serve, version 1");
+  refused({{"user", "nobody"}}, 404, "nobody knows this user");
+  refused({{"k", 3}}, 400, "must say who it is for");
+  refused({{"features", {{"user_idd", "x"}}}}, 422, "did you mean 'user_id'?");
+  refused({{"users", Json::array()}}, 400, "expected 1 to 1000");
+  EXPECT_EQ(server_.ask("POST", "/v1/retrieve", "{").status, 400);
+  EXPECT_EQ(server_.ask("POST", "/v1/retrieve", "[1]").status, 400);
+  EXPECT_EQ(server_.ask("POST", "/v1/retrieve", "{\"a\": " + std::string(100'000, '[')).status,
+            400);
+  EXPECT_EQ(server_.ask("GET", "/v1/retrieve").status, 405);
+  EXPECT_EQ(server_.ask("GET", "/../../etc/passwd").status, 404);
+  EXPECT_EQ(server_.ask("DELETE", "/v1/items/%zz").status, 400);
+}
+
+TEST_F(ServerTest, VectorsAreThoseOfTheBundle) {
+  const RawAnswer users = server_.ask("POST", "/v1/embed/users", Json{{"users", {user(2)}}}.dump());
+  ASSERT_EQ(users.status, 200) << users.body;
+  const int32_t row = 2;
+  const std::vector<float> expected = retriever_.encode(bundle_.user_features(std::span(&row, 1)));
+  for (size_t d = 0; d < expected.size(); ++d)
+    EXPECT_NEAR(users.json()["vectors"][0][d].get<float>(), expected[d], 1e-6);
+  const RawAnswer items = server_.ask("POST", "/v1/embed/items", Json{{"items", {item(1)}}}.dump());
+  ASSERT_EQ(items.status, 200) << items.body;
+  for (size_t d = 0; d < expected.size(); ++d)
+    EXPECT_FLOAT_EQ(items.json()["vectors"][0][d].get<float>(),
+                    bundle_.item_vectors()[expected.size() + d]);
+}
+
+TEST_F(ServerTest, APutItemIsFoundAtOnceAndADeletedOneIsGone) {
+  const auto ids_of = [&] {
+    std::set<std::string> ids;
+    const Json answer = retrieve({{"user", user(0)}, {"k", 1000}}).json();
+    for (const Json& hit : answer["items"]) ids.insert(hit["id"]);
+    return ids;
+  };
+  ASSERT_EQ(server_.ask("PUT", "/v1/items/fresh%20one", "{\"features\": {}}").status, 200);
+  EXPECT_TRUE(ids_of().contains("fresh one"));
+  ASSERT_EQ(server_.ask("DELETE", "/v1/items/" + item(0)).status, 200);
+  EXPECT_FALSE(ids_of().contains(item(0)));
+  EXPECT_EQ(server_
+                .ask("POST", "/v1/items:bulk",
+                     Json{{"put", {{{"id", "b1"}}, {{"id", "b2"}, {"ttl_seconds", 0}}}},
+                          {"delete", {"fresh one"}}}
+                         .dump())
+                .status,
+            200);
+  EXPECT_TRUE(ids_of().contains("b1"));
+  EXPECT_FALSE(ids_of().contains("b2"));
+  EXPECT_FALSE(ids_of().contains("fresh one"));
+  EXPECT_EQ(server_.ask("PUT", "/v1/items/x", "{\"features\": {\"nonsense\": 1}}").status, 422);
+}
+
+TEST_F(ServerTest, HealthAndMetrics) {
+  EXPECT_EQ(server_.ask("GET", "/healthz").status, 200);
+  EXPECT_EQ(server_.ask("GET", "/readyz").status, 200);
+  EXPECT_EQ(server_.ask("HEAD", "/healthz").status, 0);  // a head, and no body to wait for
+  retrieve({{"user", user(0)}});
+  const RawAnswer metrics = server_.ask("GET", "/metrics");
+  EXPECT_THAT(metrics.header("Content-Type"), StartsWith("text/plain"));
+  EXPECT_THAT(metrics.body, HasSubstr("retort_model_version{model=\"m\"} 1"));
+  EXPECT_THAT(metrics.body,
+              HasSubstr("retort_requests_total{route=\"POST /v1/retrieve\",status=\"200\"} 1"));
+  EXPECT_THAT(server_.ask("POST", "/v1/users/u/events", "{}").status, 501);
+}
+
+TEST(ServerSplit, GivesAUserTheSameModelAndEachModelItsShare) {
+  const TinyPublication tiny(random_tiny_dataset(3));
+  const fs::path path = tiny.publish().path;
+  ServerOptions options = RunningServer::of(tiny.bundles());
+  options.models.push_back({"other", tiny.bundles()});
+  const ModelStore store(options.models, std::chrono::hours(1));
+  const ModelChoice choice(store, {3, 1}, "salt");
+  int other = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const std::string user = fmt::format("user{}", i);
+    EXPECT_EQ(choice.arm_of(user), choice.arm_of(user));
+    other += choice.arm_of(user) == "other" ? 1 : 0;
+  }
+  EXPECT_NEAR(other, 1000, 5 * 27.4);  // five deviations of the binomial
+  EXPECT_THROW(ModelChoice(store, {1}, ""), ConfigError);
+  EXPECT_THROW(ModelChoice(store, {0, 0}, ""), ConfigError);
+  EXPECT_EQ(ModelChoice(store, {0, 1}, "").arm_of("anyone"), "other");
+}
+
+TEST(ServerTokens, AskWhoItIsAndWhatFor) {
+  const TinyPublication tiny(random_tiny_dataset(3));
+  tiny.publish();
+  const fs::path file = tiny.scratch / "tokens.txt";
+  write_file(file,
+             "# who may what\nreader-0123456789 retrieve\nkeeper-0123456789 retrieve,admin\n");
+  ServerOptions options = RunningServer::of(tiny.bundles());
+  options.tokens = file;
+  const RunningServer server(options);
+  const auto status = [&](std::string_view method, std::string_view path, std::string_view token) {
+    return server.ask(method, path, "{}", fmt::format("Authorization: Bearer {}\r\n", token))
+        .status;
+  };
+  EXPECT_EQ(server.ask("GET", "/healthz").status, 200);
+  EXPECT_EQ(server.ask("GET", "/v1/models").status, 401);
+  EXPECT_EQ(status("GET", "/v1/models", "reader-012345678"), 401);
+  EXPECT_EQ(status("GET", "/v1/models", "reader-0123456789"), 200);
+  EXPECT_EQ(status("PUT", "/v1/items/x", "reader-0123456789"), 403);
+  EXPECT_EQ(status("PUT", "/v1/items/x", "keeper-0123456789"), 200);
+
+  write_file(file, "short retrieve\n");
+  EXPECT_THAT([&] { Tokens{file}; }, testing::ThrowsMessage<ConfigError>(HasSubstr(":1: ")));
+  write_file(file, "reader-0123456789 everything\n");
+  EXPECT_THAT([&] { Tokens{file}; }, testing::ThrowsMessage<ConfigError>(HasSubstr("no scope")));
+}
+
+TEST(ServerAddress, OthersThanThisMachineNeedTokens) {
+  const TinyPublication tiny(random_tiny_dataset(3));
+  tiny.publish();
+  ServerOptions options = RunningServer::of(tiny.bundles());
+  options.listener.port = 0;
+  options.listener.address = "0.0.0.0";
+  EXPECT_THAT([&] { Server{options}; }, testing::ThrowsMessage<ConfigError>(HasSubstr("--tokens")));
+  options.open = true;
+  EXPECT_NO_THROW(Server{options});
+  options.listener.address = "localhost";
+  EXPECT_THROW(Server{options}, ConfigError);
+}
+
+}  // namespace
+}  // namespace retort

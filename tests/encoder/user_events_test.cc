@@ -182,6 +182,17 @@ TEST_F(UserEvents, ANewUserIsWhatHeDid) {
   EXPECT_THAT(got.seen, ElementsAre(3, 5));
 }
 
+TEST_F(UserEvents, AnItemThatTheBundleDoesNotHoldIsKnownByWhatOthersSayOfIt) {
+  const std::vector<UserEvent> events{
+      {"live", moment_ + 3}, {"i1", moment_ + 2}, {"?", moment_ + 1}};
+  const auto others = [](const std::string& item) {
+    return item == "?" ? Json() : Json{{"category", "sport"}, {"length", 3}};
+  };
+  const RawUser got = user_after(bundle_, "newcomer", nullptr, events, moment_ + 4, others);
+  EXPECT_THAT(ids(got, "categories"), ElementsAre(2, tiny_.data.ids.at("item.category")[1], 0));
+  EXPECT_THAT(ids(got, "history"), ElementsAre(0, 2, 0));
+}
+
 TEST_F(UserEvents, StoredFeaturesLieOverTheBundlesFeatureByFeature) {
   const RawUser own = user_after(bundle_, "u2", nullptr, {}, moment_);
   const Json profile{{"segment", "b"}, {"user_clicks_1d", 3}, {"of another model", 1}};

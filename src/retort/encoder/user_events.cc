@@ -31,11 +31,12 @@ struct NewStep {
 
 class UserNow {
  public:
-  UserNow(const Bundle& bundle, std::string_view user, int64_t now)
+  UserNow(const Bundle& bundle, std::string_view user, int64_t now, const ItemLookup& others)
       : bundle_(bundle),
         schema_(bundle.schema()),
         sparse_(schema_.sparse_of(Side::kUser)),
-        now_(now) {
+        now_(now),
+        others_(others) {
     if (const auto row = bundle.find_user(user)) {
       known_ = true;
       user_.features = bundle.user_features(std::span(&*row, 1));
@@ -136,7 +137,7 @@ class UserNow {
   }
 
   double passed(int64_t moment) const {
-    return std::max(0.0, static_cast<double>(now_ - moment) / 1e6);
+    return std::max(0.0, (static_cast<double>(now_) - static_cast<double>(moment)) / 1e6);
   }
 
   void let_time_pass() {
@@ -236,13 +237,26 @@ class UserNow {
     return 0;
   }
 
+  /// The text of a feature of an item that the bundle does not hold; "" where it is not known.
+  std::string text_of_other(const FeatureSpec& of, const std::string& item) const {
+    const Json features = others_ ? others_(item) : Json();
+    if (!features.is_object()) return "";
+    for (const std::string& name : {of.name, of.column})
+      if (const auto value = features.find(name); value != features.end()) {
+        if (value->is_string()) return value->get<std::string>();
+        if (value->is_number_integer()) return value->dump();
+      }
+    return "";
+  }
+
   /// The text of an item's feature among the bundle's attributes, "" where it does not know it.
   std::string attribute_of(const FeatureSpec& of, const std::string& item) const {
     const auto row = bundle_.find_item(item);
+    if (!row) return text_of_other(of, item);
     const auto& columns = bundle_.attributes().columns();
     auto found = columns.find(of.column);
     if (found == columns.end()) found = columns.find(of.name);
-    if (!row || found == columns.end()) return "";
+    if (found == columns.end()) return "";
     const auto at = static_cast<size_t>(*row);
     if (const auto* text = std::get_if<TextAttribute>(&found->second)) {
       const auto begin = static_cast<size_t>(text->offsets[at]);
@@ -260,6 +274,7 @@ class UserNow {
   const Schema& schema_;
   std::vector<int> sparse_;
   int64_t now_;
+  const ItemLookup& others_;
   bool known_ = false;
   int64_t since_ = kAlways, stored_moment_ = 0;
   std::set<std::string> stored_streams_;  // whose sequences come from the store
@@ -271,8 +286,8 @@ class UserNow {
 double middle_of_side_bucket(int32_t bucket) { return 1.5 * std::ldexp(1.0, bucket - 1) - 1.0; }
 
 RawUser user_after(const Bundle& bundle, std::string_view user, const Json& stored,
-                   std::span<const UserEvent> events, int64_t now) {
-  UserNow known(bundle, user, now);
+                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others) {
+  UserNow known(bundle, user, now, others);
   known.overlay(stored);
   return known.finish(events);
 }

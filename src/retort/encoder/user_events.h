@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -23,6 +24,9 @@ struct UserEvent {
   std::string stream{};  // "" = the clicks; else the stream of events that the recipe names so
 };
 
+/// Raw features, as raw_item takes them, of an item that the bundle does not hold; null if unknown.
+using ItemLookup = std::function<Json(const std::string& item)>;
+
 /// A number of the middle of a bucket of FeatureSpec::side_bucket, which gives the bucket back.
 double middle_of_side_bucket(int32_t bucket);
 
@@ -38,10 +42,11 @@ double middle_of_side_bucket(int32_t bucket);
 /// takes its place. Ages of earlier steps grow by what has passed since (a step knows its age as a
 /// bucket of log2: the bucket's middle stands for it, as it does for sums of `distinct`). hour and
 /// weekday are those of `now`. Aggregates as of a moment are left as they were.
-/// An item's key and attributes are those of the bundle; what it does not know is missing (row 0).
+/// An item's key and attributes are those of the bundle or, of an item that it does not hold, what
+/// `others` says; what neither knows is missing (row 0).
 /// Seen are the bundle's seen items and every item of an event that counts as seen, however old.
 /// Throws DataError naming the feature of `stored` that is of a wrong type.
 RawUser user_after(const Bundle& bundle, std::string_view user, const Json& stored,
-                   std::span<const UserEvent> events, int64_t now);
+                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others = {});
 
 }  // namespace retort

@@ -49,7 +49,8 @@ double ServedModel::ask_smoke_queries() const {
   const ItemIndex& index = retriever_.index();
   int64_t wanted = 0, found = 0;
   try {
-    for (const Json& query : Json::parse(read_file(path)).at("queries")) {
+    const Json smoke = Json::parse(read_file(path));
+    for (const Json& query : smoke.at("queries")) {
       const auto user = bundle_.find_user(query.at("user").get<std::string>());
       if (!user)
         fail<DataError>("{}: user '{}' is not in the bundle", path.string(),

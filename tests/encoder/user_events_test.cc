@@ -220,5 +220,28 @@ TEST_F(UserEvents, StoredFeaturesLieOverTheBundlesFeatureByFeature) {
       ThrowsMessage<DataError>(HasSubstr("'segment' holds 1.5")));
 }
 
+TEST_F(UserEvents, WhatARequestGivesStandsOverAll) {
+  const Json stored{{"moment", moment_ - 1},
+                    {"segment", "b"}};  // older than the bundle: left aside
+  const std::vector<UserEvent> events{{"i1", moment_ + 1, true, 5}, {"i2", moment_ + 2, true}};
+  const int64_t now = moment_ + 10;
+  const RawUser own = user_after(bundle_, "u2", nullptr, events, now);
+  const RawUser got = user_after(bundle_, "u2", stored, events, now, {},
+                                 {{"segment", "c"}, {"device", "desk"}, {"hour", 4}});
+  EXPECT_THAT(ids(got, "segment"), ElementsAre(3));
+  EXPECT_THAT(ids(got, "device"), ElementsAre(2));
+  EXPECT_THAT(ids(got, "hour"), ElementsAre(5));
+  for (const char* same : {"user_id", "weekday", "history", "history.age", "items", "liked"})
+    EXPECT_EQ(ids(got, same), ids(own, same)) << same;
+  const RawUser told = user_after(bundle_, "u2", nullptr, events, now, {}, {{"history", {"i7"}}});
+  EXPECT_THAT(ids(told, "history"), ElementsAre(8));
+  EXPECT_EQ(ids(told, "liked"), ids(own, "liked"));
+  EXPECT_THAT(
+      [&] {
+        user_after(bundle_, "u2", stored, {}, now, {}, {{"segmnt", "c"}});
+      },
+      ThrowsMessage<DataError>(HasSubstr("did you mean 'segment'?")));
+}
+
 }  // namespace
 }  // namespace retort

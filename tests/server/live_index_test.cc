@@ -270,6 +270,14 @@ TEST_F(LiveIndexTest, WhatANewSchemaCannotReadIsLeftOutCountedAndTheRestServes) 
   EXPECT_EQ(index.counts().rejected, 1);
   items.put({"texts", {{"tags", 12}}});
   EXPECT_EQ(index.counts().rejected, 0);
+  // While both are there: what one of them reads is taken, and found by those that can read it.
+  const LiveIndex old_index(served_.bundle, served_.encoder, items);
+  EXPECT_EQ(old_index.counts().rejected, 1);
+  items.put({"both", {{"clicks_1h", 3}}});
+  items.put({"old only", {{"tags", {"t1"}}}});
+  EXPECT_THAT(ids(old_index), UnorderedElementsAre("plain", "both", "old only"));
+  EXPECT_EQ(index.search(std::span(query_).first(5), 10, "", {}).size(), 3u);
+  EXPECT_THROW(items.put({"neither", {{"tags", "t1"}}}), DataError);
 }
 
 TEST_F(LiveIndexTest, WrongFeaturesAreRefusedAndNothingOfTheBulkIsKept) {

@@ -42,6 +42,11 @@ void sort_unique(std::vector<T>& values) {
 
 }  // namespace
 
+void check_user_features(const Schema& schema, const Json& features) {
+  check_names(features, user_features_of(schema), "user feature");
+  check_lengths(schema, features);
+}
+
 bool lists_item_keys(const Schema& schema, const FeatureSpec& spec) {
   const FeatureSpec* of = schema.find(spec.of);
   return spec.kind == FeatureKind::kSequence && spec.with.empty() && of != nullptr &&
@@ -84,8 +89,7 @@ void sort_seen(RawUser& user) {
 
 RawUser raw_user(const Bundle& bundle, const Json& features) {
   const Schema& schema = bundle.schema();
-  check_names(features, user_features_of(schema), "user feature");
-  check_lengths(schema, features);
+  check_user_features(schema, features);
   const auto value_of = [&](const FeatureSpec& spec) {
     const auto found = features.find(spec.name);
     return found == features.end() ? Json() : *found;

@@ -31,6 +31,8 @@ struct RawUser {
 /// or a side sequence of another length than its sequence.
 RawUser raw_user(const Bundle& bundle, const Json& features);
 
+/// Throws as raw_user for names the model does not have and side sequences of another length.
+void check_user_features(const Schema& schema, const Json& features);
 /// Whether the feature is a sequence of item keys.
 bool lists_item_keys(const Schema& schema, const FeatureSpec& spec);
 /// The fields of a model's sequence stand step by step beside each other: one that is absent is

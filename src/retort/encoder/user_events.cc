@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -48,10 +49,9 @@ class UserNow {
         if (spec(i).source == FeatureSource::kAttribute && spec(i).column == "user")
           ids(i) = FeatureReader(bundle, spec(i)).ids(std::string(user));
     }
-    since_ = known_ ? bundle.moment() : kAlways;
   }
 
-  void overlay(const Json& stored) {
+  void overlay_stored(const Json& stored) {
     if (stored.is_null()) return;
     if (!stored.is_object()) fail<DataError>("features: no JSON object");
     int64_t moment = bundle_.moment();
@@ -59,12 +59,20 @@ class UserNow {
       moment = moment_of(*said, "moment");
       if (known_ && moment < bundle_.moment()) return;
     }
-    stored_moment_ = moment;
-    for (size_t i = 0; i < sparse_.size(); ++i)
-      if (is_sequence(i) && given(stored, spec(i)) != nullptr)
-        stored_streams_.insert(spec(i).stream);
-    for (size_t i = 0; i < sparse_.size(); ++i) overlay_sparse(stored, i);
-    overlay_dense(stored);
+    overlay(stored, moment);
+  }
+
+  void overlay_given(const Json& given) {
+    if (given.is_null()) return;
+    check_user_features(schema_, given);
+    for (size_t i = 0; i < sparse_.size(); ++i) {
+      const Json* part =
+          spec(i).source == FeatureSource::kTime ? value_of(given, spec(i)) : nullptr;
+      if (part == nullptr) continue;
+      ids(i) = FeatureReader(bundle_, spec(i)).ids(*part);
+      time_given_.insert(i);
+    }
+    overlay(given, now_);
   }
 
   RawUser finish(std::span<const UserEvent> events) {
@@ -92,34 +100,43 @@ class UserNow {
   }
   std::vector<int32_t>& ids(size_t i) { return user_.features.sparse[i].ids; }
   bool is_sequence(size_t i) const { return spec(i).kind == FeatureKind::kSequence; }
-  bool from_store(const FeatureSpec& spec) const { return stored_streams_.contains(spec.stream); }
 
-  static const Json* given(const Json& stored, const FeatureSpec& spec) {
-    const auto found = stored.find(spec.name);
-    return found == stored.end() || found->is_null() ? nullptr : &*found;
+  static const Json* value_of(const Json& features, const FeatureSpec& spec) {
+    const auto found = features.find(spec.name);
+    return found == features.end() || found->is_null() ? nullptr : &*found;
   }
 
-  void overlay_sparse(const Json& stored, size_t i) {
-    const Json* value = given(stored, spec(i));
-    const FeatureReader reader(bundle_, spec(i));
-    if (is_sequence(i)) {
-      if (!from_store(spec(i))) return;
-      ids(i) = value == nullptr ? std::vector<int32_t>() : reader.ids(older(*value, spec(i)));
-      user_.features.sparse[i].offsets = {0, static_cast<int32_t>(ids(i).size())};
-      if (value != nullptr && lists_item_keys(schema_, spec(i)) &&
-          bundle_.counts_as_seen(spec(i).stream))
-        for (const std::string& key : reader.texts(*value)) add_seen(bundle_, key, user_);
-    } else if (value != nullptr && spec(i).source != FeatureSource::kTime) {
-      ids(i) = reader.ids(*value);
+  /// Features as of the moment over what is known.
+  void overlay(const Json& features, int64_t moment) {
+    std::set<std::string> streams;  // whose sequences come from here
+    for (size_t i = 0; i < sparse_.size(); ++i)
+      if (is_sequence(i) && value_of(features, spec(i)) != nullptr) streams.insert(spec(i).stream);
+    for (const std::string& stream : streams) since_[stream] = moment;
+    for (size_t i = 0; i < sparse_.size(); ++i) {
+      const Json* value = value_of(features, spec(i));
+      if (is_sequence(i) && streams.contains(spec(i).stream))
+        overlay_sequence(i, value, moment);
+      else if (!is_sequence(i) && value != nullptr && spec(i).source != FeatureSource::kTime)
+        ids(i) = FeatureReader(bundle_, spec(i)).ids(*value);
       user_.features.sparse[i].offsets = {0, static_cast<int32_t>(ids(i).size())};
     }
+    overlay_dense(features);
   }
 
-  void overlay_dense(const Json& stored) {
+  void overlay_sequence(size_t i, const Json* value, int64_t moment) {
+    ids(i).clear();
+    if (value == nullptr) return;
+    const FeatureReader reader(bundle_, spec(i));
+    ids(i) = reader.ids(older(*value, spec(i), moment));
+    if (lists_item_keys(schema_, spec(i)) && bundle_.counts_as_seen(spec(i).stream))
+      for (const std::string& key : reader.texts(*value)) add_seen(bundle_, key, user_);
+  }
+
+  void overlay_dense(const Json& features) {
     auto at = user_.features.dense.begin();
     for (const int index : schema_.dense_of(Side::kUser)) {
       const FeatureSpec& spec = schema_.features[static_cast<size_t>(index)];
-      if (const Json* value = given(stored, spec)) {
+      if (const Json* value = value_of(features, spec)) {
         const std::vector<float> values = FeatureReader(bundle_, spec).dense(*value);
         std::copy(values.begin(), values.end(), at);
       }
@@ -127,12 +144,12 @@ class UserNow {
     }
   }
 
-  /// Ages as of now, of a sequence as the store has it.
-  Json older(const Json& value, const FeatureSpec& spec) const {
+  /// Ages as of now, of a sequence that had them at the moment.
+  Json older(const Json& value, const FeatureSpec& spec, int64_t moment) const {
     if (spec.with != "age" || !value.is_array()) return value;
     Json ages = value;
     for (Json& age : ages)
-      if (age.is_number()) age = age.get<double>() + passed(stored_moment_);
+      if (age.is_number()) age = age.get<double>() + passed(moment);
     return ages;
   }
 
@@ -143,9 +160,10 @@ class UserNow {
   void let_time_pass() {
     for (size_t i = 0; i < sparse_.size(); ++i) {
       const FeatureSpec& feature = spec(i);
-      if (feature.source == FeatureSource::kTime && bundle_.moment() > 1)  // else: without time
+      const bool has_time = bundle_.moment() > 1;  // the log had
+      if (feature.source == FeatureSource::kTime && has_time && !time_given_.contains(i))
         ids(i) = {time_part(feature.part, now_)};
-      if (!is_sequence(i) || feature.with != "age" || from_store(feature)) continue;
+      if (!is_sequence(i) || feature.with != "age" || since_.contains(feature.stream)) continue;
       for (int32_t& age : ids(i))
         if (age > 0)
           age = feature.side_bucket(middle_of_side_bucket(age) + passed(bundle_.moment()));
@@ -155,7 +173,8 @@ class UserNow {
   /// The feature's new events, newest first.
   std::vector<NewStep> new_steps(const FeatureSpec& spec,
                                  std::span<const UserEvent* const> newest) const {
-    const int64_t since = from_store(spec) ? stored_moment_ : since_;
+    const auto own = since_.find(spec.stream);
+    const int64_t since = own != since_.end() ? own->second : known_ ? bundle_.moment() : kAlways;
     std::vector<NewStep> steps;
     for (const UserEvent* event : newest) {
       if (event->stream != spec.stream || event->time < since) continue;
@@ -276,8 +295,9 @@ class UserNow {
   int64_t now_;
   const ItemLookup& others_;
   bool known_ = false;
-  int64_t since_ = kAlways, stored_moment_ = 0;
-  std::set<std::string> stored_streams_;  // whose sequences come from the store
+  std::map<std::string, int64_t>
+      since_;                    // streams whose sequences are not the bundle's: as of when
+  std::set<size_t> time_given_;  // parts of the time that were given
   RawUser user_;
 };
 
@@ -286,9 +306,11 @@ class UserNow {
 double middle_of_side_bucket(int32_t bucket) { return 1.5 * std::ldexp(1.0, bucket - 1) - 1.0; }
 
 RawUser user_after(const Bundle& bundle, std::string_view user, const Json& stored,
-                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others) {
+                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others,
+                   const Json& given) {
   UserNow known(bundle, user, now, others);
-  known.overlay(stored);
+  known.overlay_stored(stored);
+  known.overlay_given(given);
   return known.finish(events);
 }
 

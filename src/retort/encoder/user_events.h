@@ -36,6 +36,8 @@ double middle_of_side_bucket(int32_t bucket);
 /// left aside. Where `stored` holds a sequence, all sequences of its stream come from it. A key
 /// "moment" in `stored` says as of when they are: older ones than the bundle's own row are not
 /// looked at.
+/// Over both `given` (null: none), what a request says of the user as of now: raw features exactly
+/// as raw_user takes them. A sequence or a part of the time that it names is taken as it is.
 /// Then `events`, in any order, from that moment on (without one: from the bundle's): those of a
 /// sequence's stream (of the clicks: clicked ones) stand newest first before what the sequence
 /// held, with their seconds and ages, cut to its `last`; with `distinct` an item's latest event
@@ -45,8 +47,10 @@ double middle_of_side_bucket(int32_t bucket);
 /// An item's key and attributes are those of the bundle or, of an item that it does not hold, what
 /// `others` says; what neither knows is missing (row 0).
 /// Seen are the bundle's seen items and every item of an event that counts as seen, however old.
-/// Throws DataError naming the feature of `stored` that is of a wrong type.
+/// Throws DataError naming the feature of `stored` or `given` that is of a wrong type, and for
+/// `given` whatever raw_user throws.
 RawUser user_after(const Bundle& bundle, std::string_view user, const Json& stored,
-                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others = {});
+                   std::span<const UserEvent> events, int64_t now, const ItemLookup& others = {},
+                   const Json& given = {});
 
 }  // namespace retort

@@ -25,6 +25,7 @@ struct LiveChange {
   int64_t expires = kNever;
   bool deleted = false;
   std::shared_ptr<const LiveRow> row{};  // null: deleted, or the bundle cannot read the features
+  std::string error{};  // why the features are not as the bundle's schema would have them
 
   static LiveChange of(const LiveRecord& record) {
     return {.id = record.id,

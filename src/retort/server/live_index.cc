@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "retort/common/error.h"
@@ -156,47 +157,53 @@ void LiveIndex::refresh() {
   const std::vector<LiveRecord> records = items_.all();
   for (size_t begin = 0; begin < records.size(); begin += kRefreshed) {
     const size_t rows = std::min(kRefreshed, records.size() - begin);
-    apply(prepare(std::span(records).subspan(begin, rows), UnknownNames::kIgnore), true);
+    apply(prepare(std::span(records).subspan(begin, rows)), true);
   }
   const std::lock_guard lock(change_mutex_);
   refreshing_ = false;
   touched_.clear();
 }
 
-std::vector<LiveChange> LiveIndex::prepare(std::span<const LiveRecord> records,
-                                           UnknownNames unknown) const {
-  const int64_t now = items_.now();
-  std::vector<LiveChange> changes;
-  std::vector<RawItem> raw(records.size());
-  std::vector<const RawItem*> readable;
-  std::vector<size_t> place;
-  for (size_t i = 0; i < records.size(); ++i) {
-    changes.push_back(LiveChange::of(records[i]));
-    if (records[i].gone(now)) continue;
+std::optional<RawItem> LiveIndex::read(const LiveRecord& record, int64_t now,
+                                       std::string& error) const {
+  for (const UnknownNames unknown : {UnknownNames::kRefuse, UnknownNames::kIgnore}) {
     try {
-      raw[i] = raw_item(bundle_, records[i].id, records[i].features, now, unknown);
-      readable.push_back(&raw[i]);
-      place.push_back(i);
-    } catch (const DataError& error) {
-      if (unknown == UnknownNames::kRefuse)
-        fail<DataError>("item '{}': {}", records[i].id, error.what());
-      log_warning("live", "{}: item '{}' is not found there: {}", bundle_.folder().string(),
-                  records[i].id, error.what());
+      return raw_item(bundle_, record.id, record.features, now, unknown);
+    } catch (const DataError& thrown) {
+      if (error.empty()) error = thrown.what();
     }
   }
+  return std::nullopt;
+}
+
+std::vector<LiveChange> LiveIndex::prepare(std::span<const LiveRecord> records) const {
+  const int64_t now = items_.now();
+  std::vector<LiveChange> changes;
+  std::vector<RawItem> raw;
+  std::vector<size_t> place;
+  for (size_t i = 0; i < records.size(); ++i) {
+    LiveChange& change = changes.emplace_back(LiveChange::of(records[i]));
+    if (records[i].gone(now)) continue;
+    if (auto item = read(records[i], now, change.error)) {
+      raw.push_back(std::move(*item));
+      place.push_back(i);
+    }
+  }
+  std::vector<const RawItem*> readable;
+  for (const RawItem& item : raw) readable.push_back(&item);
   const std::vector<float> vectors = encode_items(bundle_, encoder_, readable);
   const auto dim = static_cast<size_t>(bundle_.vector_dim());
   for (size_t at = 0; at < place.size(); ++at) {
     const auto vector = std::span(vectors).subspan(at * dim, dim);
     LiveChange& change = changes[place[at]];
     if (std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
-      change.row = std::make_shared<const LiveRow>(
-          LiveRow{.id = change.id,
-                  .expires = change.expires,
-                  .vector = {vector.begin(), vector.end()},
-                  .attributes = std::move(raw[place[at]].attributes)});
-    else if (unknown == UnknownNames::kRefuse)
-      fail<DataError>("item '{}': features: too large, its vector is not finite", change.id);
+      change.row =
+          std::make_shared<const LiveRow>(LiveRow{.id = change.id,
+                                                  .expires = change.expires,
+                                                  .vector = {vector.begin(), vector.end()},
+                                                  .attributes = std::move(raw[at].attributes)});
+    else
+      change.error = "features: too large, its vector is not finite";
   }
   return changes;
 }
@@ -214,10 +221,13 @@ void LiveIndex::apply(std::vector<LiveChange> changes, bool refreshing) {
     const bool live = !gone && change.row != nullptr && (!item || created_ < change.updated);
     editor.remove(change.id);
     if (live) editor.add(change.row);
-    if (!gone && change.row == nullptr)
-      rejected_.insert(change.id);
-    else
+    if (!gone && change.row == nullptr) {
+      if (rejected_.insert(change.id).second)
+        log_warning("live", "{}: item '{}' is not found there: {}", bundle_.folder().string(),
+                    change.id, change.error);
+    } else {
       rejected_.erase(change.id);
+    }
     change_hidden(change, live);
   }
   auto next = std::make_shared<Snapshot>();

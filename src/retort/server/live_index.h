@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -61,9 +62,10 @@ class LiveIndex : public ItemOverlay {
   };
   class Editor;
 
-  /// One a record. kRefuse: throws DataError naming item and feature; kIgnore: unknown names are
-  /// left aside, and what cannot be read has no row.
-  std::vector<LiveChange> prepare(std::span<const LiveRecord> records, UnknownNames unknown) const;
+  std::optional<RawItem> read(const LiveRecord& record, int64_t now, std::string& error) const;
+  /// One a record. Names that the bundle does not know are left aside and said in the change's
+  /// error; what it cannot read at all has no row.
+  std::vector<LiveChange> prepare(std::span<const LiveRecord> records) const;
   void apply(std::vector<LiveChange> changes, bool refreshing = false);
   void change_hidden(const LiveChange& change, bool live);
   std::shared_ptr<const Hidden> make_hidden() const;

@@ -59,6 +59,16 @@ std::vector<LiveRecord> last_of_each(std::span<const LiveItem> items) {
   return records;
 }
 
+/// Each item must be as at least one of the bundles would have it; the error is that of the last
+/// attached. changes: [bundles][items]
+void check_readable(const std::vector<std::vector<LiveChange>>& changes) {
+  if (changes.empty()) return;
+  for (size_t i = 0; i < changes.back().size(); ++i)
+    if (std::all_of(changes.begin(), changes.end(),
+                    [&](const auto& of_bundle) { return !of_bundle[i].error.empty(); }))
+      fail<DataError>("item '{}': {}", changes.back()[i].id, changes.back()[i].error);
+}
+
 }  // namespace
 
 int64_t system_now() {
@@ -81,11 +91,10 @@ LiveItems::~LiveItems() = default;
 void LiveItems::put(std::span<const LiveItem> items) {
   std::vector<LiveRecord> records = last_of_each(items);
   const std::shared_lock using_indexes(attached_mutex_);
-  // Vectors are computed before anything is stored: what the newest bundle cannot read is refused.
+  // Vectors are computed before anything is stored: what no bundle can read is refused.
   std::vector<std::vector<LiveChange>> changes;
-  for (const LiveIndex* index : attached_)
-    changes.push_back(
-        index->prepare(records, index == newest() ? UnknownNames::kRefuse : UnknownNames::kIgnore));
+  for (const LiveIndex* index : attached_) changes.push_back(index->prepare(records));
+  check_readable(changes);
   const std::lock_guard in_order(write_mutex_);
   store(records);
   for (size_t i = 0; i < attached_.size(); ++i) {
@@ -161,13 +170,6 @@ int64_t LiveItems::sweep() {
     }
   });
   return std::ssize(expired);
-}
-
-const LiveIndex* LiveItems::newest() const {
-  const auto last = std::max_element(
-      attached_.begin(), attached_.end(),
-      [](const LiveIndex* a, const LiveIndex* b) { return a->version() < b->version(); });
-  return last == attached_.end() ? nullptr : *last;
 }
 
 void LiveItems::attach(LiveIndex& index) {

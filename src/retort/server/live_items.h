@@ -1,5 +1,5 @@
-// The live items of one model: what was put and deleted since its bundles were made, kept across
-// restarts and swaps. live_index.h makes them searchable beside a bundle.
+// The live items of one catalogue: what was put and deleted since the bundles of its models were
+// made, kept across restarts and swaps. live_index.h makes them searchable beside a bundle.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,7 @@ class LiveItems {
 
   /// Replaces or adds all of them, or none: on disk when it returns, and found by every attached
   /// index. Of one id put twice the last counts. Throws DataError naming item and feature for
-  /// features that the newest attached bundle cannot read or an id that is empty or longer than
+  /// features that no attached bundle can read as they are, or an id that is empty or longer than
   /// kLongestId bytes; IoError if it cannot be written (disk full).
   void put(std::span<const LiveItem> items);
   void put(const LiveItem& item) { put(std::span(&item, 1)); }
@@ -90,7 +90,6 @@ class LiveItems {
   void attach(LiveIndex& index);
   void detach(LiveIndex& index);
   void store(std::vector<LiveRecord>& records);
-  const LiveIndex* newest() const;
 
   Clock clock_;
   std::unique_ptr<KeyStore> store_;

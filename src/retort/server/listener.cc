@@ -22,12 +22,12 @@
 namespace retort {
 namespace {
 
-/// Each loop binds the same port: the kernel spreads connections over them.
-void open_acceptor(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
+/// `shared`: several loops bind the same port, and the kernel spreads connections over them.
+void open_acceptor(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
   using reuse_port = net::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
   acceptor.open(endpoint.protocol());
   acceptor.set_option(net::socket_base::reuse_address(true));
-  acceptor.set_option(reuse_port(true));
+  if (shared) acceptor.set_option(reuse_port(true));  // else two servers could share it unseen
   acceptor.bind(endpoint);
   acceptor.listen(net::socket_base::max_listen_connections);
 }
@@ -106,7 +106,7 @@ Listener::Listener(const ListenerOptions& options, HttpHandler handler)
   try {
     for (int i = 0; i < std::max(1, options.threads); ++i) {
       State::Loop& loop = state_->loops.emplace_back();
-      open_acceptor(loop.acceptor, endpoint);
+      open_acceptor(loop.acceptor, endpoint, options.threads > 1);
       endpoint.port(loop.acceptor.local_endpoint().port());
     }
   } catch (const boost::system::system_error& refused) {

@@ -246,6 +246,7 @@ class RedisDown : public testing::Test {
 TEST_F(RedisDown, CallsReturnAtOnceAndItIsUsedAgainOnceItIsBack) {
   const auto store = open_feature_store(redis_.url("?timeout_ms=200"));
   ASSERT_TRUE(soon([&] { return store->append_event("u", {"i1", 1}); }));
+  const uint64_t before = store->counters().unavailable;
   redis_.stop();
   const int64_t first = milliseconds_of([&] { EXPECT_FALSE(store->find("u").available); });
   EXPECT_LT(first, 1000);
@@ -257,7 +258,7 @@ TEST_F(RedisDown, CallsReturnAtOnceAndItIsUsedAgainOnceItIsBack) {
                          EXPECT_FALSE(store->append_event("u", {"i2", 2}));
                        }));
   EXPECT_LT(slowest, 1000);
-  EXPECT_EQ(store->counters().unavailable, 401u);
+  EXPECT_EQ(store->counters().unavailable - before, 401u);
   ASSERT_TRUE(redis_.start());
   EXPECT_TRUE(soon([&] { return store->find("u").available; }));
   EXPECT_TRUE(soon([&] { return store->append_event("u", {"i3", 3}); }));

@@ -208,7 +208,7 @@ std::vector<LiveChange> LiveIndex::prepare(std::span<const LiveRecord> records) 
   return changes;
 }
 
-void LiveIndex::apply(std::vector<LiveChange> changes, bool refreshing) {
+void LiveIndex::apply(std::span<const LiveChange> changes, bool refreshing) {
   const int64_t now = items_.now();
   const std::lock_guard lock(change_mutex_);
   Editor editor(bundle_.attributes(), snapshot()->blocks, block_of_);

@@ -66,7 +66,7 @@ class LiveIndex : public ItemOverlay {
   /// One a record. Names that the bundle does not know are left aside and said in the change's
   /// error; what it cannot read at all has no row.
   std::vector<LiveChange> prepare(std::span<const LiveRecord> records) const;
-  void apply(std::vector<LiveChange> changes, bool refreshing = false);
+  void apply(std::span<const LiveChange> changes, bool refreshing = false);
   void change_hidden(const LiveChange& change, bool live);
   std::shared_ptr<const Hidden> make_hidden() const;
   bool in_bundle(const std::string& id) const { return bundle_.find_item(id).has_value(); }

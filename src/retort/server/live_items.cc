@@ -99,7 +99,7 @@ void LiveItems::put(std::span<const LiveItem> items) {
   store(records);
   for (size_t i = 0; i < attached_.size(); ++i) {
     for (size_t at = 0; at < records.size(); ++at) changes[i][at].updated = records[at].updated;
-    attached_[i]->apply(std::move(changes[i]));
+    attached_[i]->apply(changes[i]);
   }
 }
 
@@ -122,7 +122,7 @@ std::vector<bool> LiveItems::erase(std::span<const std::string> ids) {
   for (LiveIndex* index : attached_) {
     std::vector<LiveChange> changes;
     for (const LiveRecord& record : records) changes.push_back(LiveChange::of(record));
-    index->apply(std::move(changes));
+    index->apply(changes);
   }
   return were_there;
 }

@@ -19,6 +19,9 @@ struct ApiLimits {
 void add_model_routes(Router& router, ModelStore& models);
 /// POST /v1/embed/users, /v1/embed/items.
 void add_embed_routes(Router& router, const ModelChoice& models, ApiLimits limits);
+/// POST /v1/explain: the student's score of items for a user, what of it is whose, and the items of
+/// the history that are nearest.
+void add_explain_routes(Router& router, const ModelChoice& models, ApiLimits limits);
 /// PUT and DELETE /v1/items/{id}, POST /v1/items:bulk.
 void add_item_routes(Router& router, LiveItems& items, ApiLimits limits);
 /// POST and GET /v1/users/{id}/events, PUT /v1/users/{id}. Where `users` is null they say how to

@@ -89,6 +89,7 @@ void Server::State::open_models(const ServerOptions& options) {
 void Server::State::add_routes(const ServerOptions& options) {
   router.add({"POST", "/v1/retrieve", Scope::kRetrieve, Lane::kQuick});
   add_embed_routes(router, *choice, options.api);
+  add_explain_routes(router, *choice, options.api);
   add_model_routes(router, *models);
   add_item_routes(router, items, options.api);
   add_user_routes(router, users.get(), options.api);
@@ -207,6 +208,8 @@ Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(op
 Server::~Server() = default;
 
 uint16_t Server::port() const { return state_->listener->port(); }
+
+const std::vector<Route>& Server::routes() const { return state_->router.routes(); }
 
 void Server::run() { state_->listener->run(); }
 

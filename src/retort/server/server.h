@@ -42,6 +42,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   uint16_t port() const;
+  const std::vector<Route>& routes() const;
   /// Serves until `stop`, then until the last request is answered, for `patience` at most.
   void run();
   /// Thread-safe, returns at once.

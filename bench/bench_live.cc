@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 #include "retort/common/log.h"
 #include "retort/common/progress.h"
 #include "retort/common/rng.h"
+#include "retort/server/feature_store.h"
 #include "retort/server/live_index.h"
 
 namespace retort {
@@ -158,6 +160,52 @@ void make_index(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(LiveIndex(*live.bundle, *live.encoder, *live.live));
 }
 BENCHMARK(make_index)->Unit(benchmark::kMillisecond);
+
+/// A store of users in a scratch folder, or the Redis server that RETORT_REDIS names.
+std::unique_ptr<FeatureStore> open_users(benchmark::State& state, bool redis,
+                                         const ScratchFolder& scratch) {
+  const char* url = std::getenv("RETORT_REDIS");
+  if (!redis) return open_feature_store("lmdb:" + (scratch / "users").string());
+  if (url != nullptr) return open_feature_store(url);
+  state.SkipWithError("RETORT_REDIS names no server, such as redis://127.0.0.1:6379");
+  return nullptr;
+}
+
+void append_event(benchmark::State& state, bool redis) {
+  const ScratchFolder scratch;
+  const auto users = open_users(state, redis, scratch);
+  int64_t n = 0;
+  for (auto _ : state) {
+    if (!users->append_event(fmt::format("u{}", n % 100), {fmt::format("i{}", n), n}))
+      state.SkipWithError("the store is not available");
+    ++n;
+  }
+}
+BENCHMARK_CAPTURE(append_event, lmdb, false)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK_CAPTURE(append_event, redis, true)->Unit(benchmark::kMicrosecond)->UseRealTime();
+
+/// Users with 200 events each, `range` of them at once.
+void find_users(benchmark::State& state, bool redis) {
+  const ScratchFolder scratch;
+  const auto users = open_users(state, redis, scratch);
+  std::vector<std::string> keys;
+  for (int64_t user = 0; users != nullptr && user < state.range(0); ++user) {
+    keys.push_back(fmt::format("full{}", user));
+    for (int64_t n = 0; n < FeatureStore::kEvents; ++n)
+      users->append_event(keys.back(), {fmt::format("item{}", n), n, true, 30});
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(users->find(keys));
+}
+BENCHMARK_CAPTURE(find_users, lmdb, false)
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(16);
+BENCHMARK_CAPTURE(find_users, redis, true)
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime()
+    ->Arg(1)
+    ->Arg(16);
 
 }  // namespace
 }  // namespace retort

@@ -160,6 +160,34 @@ TEST_F(ServerTest, HealthAndMetrics) {
   EXPECT_THAT(server_.ask("POST", "/v1/users/u/events", "{}").status, 501);
 }
 
+TEST_F(ServerTest, SeenItemsStayOutHoweverTheyAreSeen) {
+  ServerOptions options = RunningServer::of(tiny_.bundles());
+  options.users = "lmdb:" + (tiny_.scratch / "users").string();
+  const RunningServer server(options);
+  const auto ids_of = [&](bool exclude_seen) {
+    const Json answer =
+        server
+            .ask("POST", "/v1/retrieve",
+                 Json{{"user", user(1)}, {"k", 1000}, {"exclude_seen", exclude_seen}}.dump())
+            .json();
+    std::set<std::string> ids;
+    for (const Json& hit : answer["items"]) ids.insert(hit["id"]);
+    return ids;
+  };
+  const auto seen = bundle_.seen_items(1);
+  ASSERT_FALSE(seen.empty());
+  const std::string old = item(seen.front());
+  ASSERT_EQ(server.ask("PUT", "/v1/items/" + old, "{}").status, 200);  // now the overlay's
+  ASSERT_EQ(server.ask("PUT", "/v1/items/fresh", "{}").status, 200);
+  EXPECT_TRUE(ids_of(false).contains(old));
+  EXPECT_FALSE(ids_of(true).contains(old));
+  EXPECT_TRUE(ids_of(true).contains("fresh"));
+  ASSERT_EQ(server.ask("POST", "/v1/users/" + user(1) + "/events", "{\"item\": \"fresh\"}").status,
+            202);
+  EXPECT_TRUE(ids_of(false).contains("fresh"));
+  EXPECT_FALSE(ids_of(true).contains("fresh")) << "the click is seen at once";
+}
+
 TEST(ServerSplit, GivesAUserTheSameModelAndEachModelItsShare) {
   const TinyPublication tiny(random_tiny_dataset(3));
   const fs::path path = tiny.publish().path;

@@ -27,6 +27,8 @@ class ItemOverlay {
   /// ConfigError on a wrong condition.
   virtual std::vector<Hit> search(std::span<const float> query, int32_t k, const std::string& where,
                                   std::span<const std::string> exclude) const = 0;
+  /// Brings up to now what ages by itself. Thread-safe; to be called every few minutes.
+  virtual void refresh() {}
 };
 
 }  // namespace retort

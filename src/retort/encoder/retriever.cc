@@ -96,10 +96,13 @@ Retrieval Retriever::search(std::span<const float> query, std::span<const int32_
   if (alive_first) first.intersect(bundle_.alive());
   Retrieval retrieval{bundle_.version(), named(index_->search(query, options.k, first))};
   std::vector<Retrieval::Item>& items = retrieval.items;
-  if (options.overlay != nullptr)
-    for (ItemOverlay::Hit& hit :
-         options.overlay->search(query, options.k, options.where, options.exclude))
+  if (options.overlay != nullptr) {
+    std::vector<std::string> exclude = options.exclude;
+    if (options.exclude_seen)
+      for (const int32_t item : seen) exclude.emplace_back(bundle_.item_keys()[item]);
+    for (ItemOverlay::Hit& hit : options.overlay->search(query, options.k, options.where, exclude))
       items.push_back({std::move(hit.id), hit.score});
+  }
   sort_and_cut(items, options.k);
 
   const auto missing = options.k - static_cast<int32_t>(items.size());

@@ -43,7 +43,7 @@ class LiveIndex : public ItemOverlay {
                           std::span<const std::string> exclude) const override;
   /// Computes all vectors again as of now: an item's age is otherwise that of its put, or of the
   /// moment the index was made. May run beside everything else.
-  void refresh();
+  void refresh() override;
   LiveCounts counts() const;
   int64_t version() const { return bundle_.version(); }
 

@@ -15,8 +15,8 @@
 namespace retort {
 namespace {
 
-/// A tenth of a thread's share where requests take all there is; at 19 it would be a seventieth, and
-/// half a second's loading half a minute.
+/// A tenth of a thread's share where requests take all there is; at 19 it would be a seventieth,
+/// and half a second's loading half a minute.
 constexpr int kLowPriority = 10;
 
 /// Of the calling thread alone, as Linux has it.

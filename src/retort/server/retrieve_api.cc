@@ -61,12 +61,6 @@ std::string head_of(const ServedModel& model) {
   return json + fmt::format(",\"version\":{},", model.version());
 }
 
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 struct RetrieveApi::Ask {
@@ -80,9 +74,9 @@ struct RetrieveApi::Ask {
   std::optional<HttpResponse> failed{};
 };
 
-RetrieveApi::RetrieveApi(const ModelChoice& models, ServerMetrics& metrics, FeatureStore* users,
-                         RetrieveLimits limits)
-    : models_(models), metrics_(metrics), users_(users), limits_(limits) {}
+RetrieveApi::RetrieveApi(const ModelChoice& models, ServerMetrics& metrics, const LiveItems& items,
+                         FeatureStore* users, RetrieveLimits limits)
+    : models_(models), metrics_(metrics), items_(items), users_(users), limits_(limits) {}
 
 RetrieveOptions RetrieveApi::read_options(Body& body, const ServedModel& model) const {
   RetrieveOptions options;
@@ -128,25 +122,32 @@ void RetrieveApi::find_users(std::span<Ask*> asks) const {
     const bool remembered =
         !stored.empty() && !ask.user.empty() && (stored[i].features || !stored[i].events.empty());
     try {
-      if (!ask.features.is_null() && !remembered) {
+      if (remembered) {
+        ask.known = user_after(bundle, ask.user, stored[i].features.value_or(Json()),
+                               stored[i].events, system_now(), live_features(), ask.features);
+      } else if (!ask.features.is_null()) {
         ask.known = raw_user(bundle, ask.features);
-      } else if (remembered) {
-        Json over = stored[i].features.value_or(Json());
-        if (!ask.features.is_null()) {
-          if (over.is_null()) over = Json::object();
-          over.update(ask.features);
-        }
-        ask.known = user_after(bundle, ask.user, over, stored[i].events, now());
       } else if (row) {
         const auto seen = bundle.seen_items(*row);
         ask.known = {bundle.user_features(std::span(&*row, 1)), {seen.begin(), seen.end()}};
       } else {
         throw HttpError(404, "nobody knows this user: give 'features', or POST events first");
       }
+      if (ask.options.exclude_seen)
+        ask.options.exclude.insert(ask.options.exclude.end(), ask.known.seen_others.begin(),
+                                   ask.known.seen_others.end());
     } catch (const std::exception& error) {
       ask.failed = error_response(error);
     }
   }
+}
+
+/// What the bundle does not know of an item, a live one's PUT may have said.
+ItemLookup RetrieveApi::live_features() const {
+  return [this](const std::string& id) {
+    const auto record = items_.find(id);
+    return record && !record->deleted ? record->features : Json();
+  };
 }
 
 /// One product for all asks of one model that ask for no fusion of their own.

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "retort/server/body.h"
+#include "retort/encoder/user_events.h"
 #include "retort/server/feature_store.h"
+#include "retort/server/live_items.h"
 #include "retort/server/model_choice.h"
 #include "retort/server/server_metrics.h"
 #include "retort/server/work_queue.h"
@@ -24,8 +25,8 @@ struct RetrieveLimits {
 class RetrieveApi {
  public:
   /// `users` may be null: then only the bundles know users.
-  RetrieveApi(const ModelChoice& models, ServerMetrics& metrics, FeatureStore* users,
-              RetrieveLimits limits);
+  RetrieveApi(const ModelChoice& models, ServerMetrics& metrics, const LiveItems& items,
+              FeatureStore* users, RetrieveLimits limits);
 
   /// Answers requests for one user each, their towers as one product for each model. Requests for
   /// many users are left unanswered and returned.
@@ -39,12 +40,14 @@ class RetrieveApi {
   Ask read(Body& body, std::string user, Json features) const;
   RetrieveOptions read_options(Body& body, const ServedModel& model) const;
   void find_users(std::span<Ask*> asks) const;
+  ItemLookup live_features() const;
   void encode(std::span<Ask*> asks) const;
   void search(Ask& ask) const;
   void prepare(std::span<Ask> asks) const;
 
   const ModelChoice& models_;
   ServerMetrics& metrics_;
+  const LiveItems& items_;
   FeatureStore* users_;
   RetrieveLimits limits_;
 };

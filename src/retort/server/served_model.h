@@ -24,6 +24,7 @@ class ServedModel {
   const Retriever& retriever() const { return retriever_; }
   /// Items that came or went since, searched with the bundle's; null without.
   const ItemOverlay* overlay() const { return overlay_.get(); }
+  ItemOverlay* overlay() { return overlay_.get(); }
   /// Before the model serves. The overlay may refer to bundle and retriever.
   void lay_over(std::unique_ptr<ItemOverlay> overlay) { overlay_ = std::move(overlay); }
   double load_seconds() const { return load_seconds_; }

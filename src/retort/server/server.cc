@@ -2,16 +2,23 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <boost/asio/ip/address.hpp>
 
 #include "retort/common/error.h"
+#include "retort/common/log.h"
 #include "retort/server/live_index.h"
 
 namespace retort {
 namespace {
+
+constexpr auto kRefreshed = std::chrono::minutes(5);
+constexpr int64_t kSweptEvery = 288;  // refreshes: a day
 
 void check_address(const ServerOptions& options) {
   boost::system::error_code error;
@@ -61,6 +68,7 @@ struct Server::State {
   std::optional<RetrieveApi> retrieval;
   std::optional<Listener> listener;
   std::optional<WorkQueue> queue;  // its threads reply to the listener
+  std::jthread keeper;
 
   explicit State(const ServerOptions& options) : items(options.items) {}
   void open_models(const ServerOptions& options);
@@ -69,6 +77,7 @@ struct Server::State {
   void handle(HttpRequest request, Reply reply);
   void dispatch(const Route& route, HttpRequest request, const PathValues& values, Reply reply);
   void answer_slow(Work& work);
+  void keep_items_fresh(const std::stop_token& stop);
 };
 
 void Server::State::open_models(const ServerOptions& options) {
@@ -179,6 +188,24 @@ void Server::State::answer_slow(Work& work) {
   work.reply(std::move(response));
 }
 
+/// Ages of live items grow, and what has expired long ago needs no features.
+void Server::State::keep_items_fresh(const std::stop_token& stop) {
+  std::mutex sleeping;
+  std::condition_variable_any wake;
+  for (int64_t round = 1;; ++round) {
+    std::unique_lock lock(sleeping);
+    wake.wait_for(lock, stop, kRefreshed, [] { return false; });
+    if (stop.stop_requested()) return;
+    try {
+      for (const std::string& name : models->names())
+        if (const ModelStore::Served served = models->find(name)) served->overlay()->refresh();
+      if (round % kSweptEvery == 0) items.sweep();
+    } catch (const std::exception& error) {
+      log_warning("server", "live items: {}", error.what());
+    }
+  }
+}
+
 Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(options)) {
   check_address(options);
   State& state = *state_;
@@ -189,7 +216,8 @@ Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(op
   state.metrics.emplace(state.router.routes());
   for (const std::string& name : state.models->names())
     state.metrics->swapped(name, state.models->find(name)->version());
-  state.retrieval.emplace(*state.choice, *state.metrics, state.users.get(), options.retrieval);
+  state.retrieval.emplace(*state.choice, *state.metrics, state.items, state.users.get(),
+                          options.retrieval);
   state.listener.emplace(options.listener, [&state](HttpRequest request, Reply reply) {
     state.handle(std::move(request), std::move(reply));
   });
@@ -203,6 +231,8 @@ Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(op
         for (Work& work : in_time(works)) state.answer_slow(work);
       });
   state.add_gauges();
+  state.keeper =
+      std::jthread([&state](const std::stop_token& stop) { state.keep_items_fresh(stop); });
 }
 
 Server::~Server() = default;

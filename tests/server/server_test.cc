@@ -4,8 +4,11 @@
 #include <set>
 
 #include "tests/server/running_server.h"
+#include "tests/support/soak.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "retort/common/rng.h"
 
 namespace retort {
 namespace {
@@ -147,6 +150,14 @@ TEST_F(ServerTest, APutItemIsFoundAtOnceAndADeletedOneIsGone) {
   EXPECT_EQ(server_.ask("PUT", "/v1/items/x", "{\"features\": {\"nonsense\": 1}}").status, 422);
 }
 
+TEST_F(ServerTest, ARequestPastItsDeadlineIsNotBegun) {
+  const Json body{{"user", user(0)}};
+  EXPECT_EQ(server_.ask("POST", "/v1/retrieve", body.dump(), "X-Deadline-Ms: 0\r\n").status, 504);
+  EXPECT_EQ(server_.ask("GET", "/v1/models", "", "X-Deadline-Ms: 0\r\n").status, 504);
+  EXPECT_EQ(server_.ask("POST", "/v1/retrieve", body.dump(), "X-Deadline-Ms: 5000\r\n").status,
+            200);
+}
+
 TEST_F(ServerTest, HealthAndMetrics) {
   EXPECT_EQ(server_.ask("GET", "/healthz").status, 200);
   EXPECT_EQ(server_.ask("GET", "/readyz").status, 200);
@@ -186,6 +197,69 @@ TEST_F(ServerTest, SeenItemsStayOutHoweverTheyAreSeen) {
             202);
   EXPECT_TRUE(ids_of(false).contains("fresh"));
   EXPECT_FALSE(ids_of(true).contains("fresh")) << "the click is seen at once";
+}
+
+/// A question of every route, with bytes changed, cut, repeated or moved.
+std::pair<std::string, std::string> disturbed_question(const Rng& rng, uint64_t round,
+                                                       const std::string& user,
+                                                       const std::string& item) {
+  const std::vector<std::pair<std::string, Json>> questions{
+      {"POST /v1/retrieve", {{"user", user}, {"k", 3}, {"where", "category = 3 or length >= 2"}}},
+      {"POST /v1/retrieve", {{"features", {{"user_id", user}, {"history", {item}}}}}},
+      {"POST /v1/retrieve", {{"users", {user, user}}, {"exclude", {item}}, {"fusion", 0.5}}},
+      {"POST /v1/embed/users", {{"users", {user}}, {"features", {{{"user_id", user}}}}}},
+      {"POST /v1/embed/items", {{"items", {item}}, {"features", {{{"category", "3"}}}}}},
+      {"POST /v1/explain", {{"user", user}, {"items", {item}}, {"nearest", 2}}},
+      {"POST /v1/models/m:pin", {{"version", nullptr}}},
+      {"PUT /v1/items/a%20b", {{"features", {{"category", "3"}}}, {"ttl_seconds", 5}}},
+      {"DELETE /v1/items/" + item, nullptr},
+      {"POST /v1/items:bulk", {{"put", {{{"id", "x"}}}}, {"delete", {"x"}}}},
+      {"POST /v1/users/u/events", {{"item", item}, {"time", "2024-03-17 12:00:00"}}},
+      {"PUT /v1/users/u", {{"features", {{"user_id", user}}}}},
+      {"GET /v1/users/u/events", nullptr}};
+  uint64_t draw = round * 64;
+  const auto below = [&](size_t limit) { return static_cast<size_t>(rng.below(limit, draw++)); };
+  const auto& [line, json] = questions[below(questions.size())];
+  std::string target = line, body = json.dump();
+  static const std::vector<std::string> kPieces{
+      "null", "[[", "}", "1e999", "-1", "\"", "\\u0000", "\xff", "{}", "9223372036854775808",
+      "''",   "("};
+  for (size_t changes = below(5); changes > 0; --changes) {
+    std::string& text = below(6) == 0 ? target : body;
+    const size_t at = below(text.size() + 1);
+    switch (below(4)) {
+      case 0:
+        text.insert(at, kPieces[below(kPieces.size())]);
+        break;
+      case 1:
+        text.erase(at, below(8));
+        break;
+      case 2:
+        text.insert(at, text.substr(below(text.size() + 1), below(30)));
+        break;
+      default:
+        if (at < text.size()) text[at] = static_cast<char>(below(256));
+    }
+  }
+  return {target, body};
+}
+
+TEST_F(ServerTest, DisturbedQuestionsHurtNobody) {
+  ServerOptions options = RunningServer::of(tiny_.bundles());
+  options.users = "lmdb:" + (tiny_.scratch / "users").string();
+  const RunningServer server(options);
+  const Rng rng(2, "questions");
+  auto client = std::make_unique<RawClient>(server.port());
+  for (int round = 0; round < soak(300); ++round) {
+    const auto [target, body] =
+        disturbed_question(rng, static_cast<uint64_t>(round), user(0), item(1));
+    client->send(fmt::format("{} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", target,
+                             body.size(), body));
+    const int status = client->receive().status;
+    EXPECT_NE(status, 500) << target << "\n" << body;
+    if (status == 0 || status == 400) client = std::make_unique<RawClient>(server.port());
+  }
+  EXPECT_EQ(server.ask("GET", "/healthz").status, 200);
 }
 
 TEST(ServerSplit, GivesAUserTheSameModelAndEachModelItsShare) {

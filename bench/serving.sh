@@ -70,7 +70,7 @@ swap() {
   for ((version = $1; version <= $2; ++version)); do
     cp -al "$bundle" "$work/m/.$version" 2>/dev/null || cp -r "$bundle" "$work/m/.$version"
     mv "$work/m/.$version" "$work/m/$version"
-    until curl -s "$url/v1/models" | grep -q "\"version\":$version,"; do sleep 0.02; done
+    until nice -n 19 curl -s "$url/v1/models" | grep -q "\"version\":$version,"; do sleep 0.25; done
     rm -rf "$work/m/$((version - 1))"
   done
 }

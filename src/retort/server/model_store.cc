@@ -15,9 +15,8 @@
 namespace retort {
 namespace {
 
-/// A tenth of a thread's share where requests take all there is; at 19 it would be a seventieth,
-/// and half a second's loading half a minute.
-constexpr int kLowPriority = 10;
+/// The lowest: where requests take all there is, loading takes long, and they hardly notice.
+constexpr int kLowPriority = 19;
 
 /// Of the calling thread alone, as Linux has it.
 void lower_priority() {

@@ -50,7 +50,8 @@ TEST_P(ThreeTowers, EqualPyTorchInScoresOfTasksAndServed) {
   const Json golden = Json::parse(read_file(kGoldenModels / "three_tower.json"));
   const Json& expected = golden[GetParam()];
   ThreeTower model(model_spec_from_json(expected["spec"]));
-  const SafetensorsFile file(kGoldenModels / (std::string("three_tower_") + GetParam() + ".safetensors"));
+  const SafetensorsFile file(kGoldenModels /
+                             (std::string("three_tower_") + GetParam() + ".safetensors"));
   std::map<std::string, torch::Tensor> weights;
   for (const auto& [name, view] : file.tensors())
     weights[name] = torch::from_blob(const_cast<std::byte*>(view.bytes.data()), view.shape);

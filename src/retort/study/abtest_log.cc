@@ -27,7 +27,9 @@ struct Items {
 class LogReader {
  public:
   LogReader(const fs::path& folder, const LongVideoOracle& oracle)
-      : folder_(folder), oracle_(oracle), db_({.database = {}, .memory_limit = "1GB", .temporary_folder = {}}) {}
+      : folder_(folder),
+        oracle_(oracle),
+        db_({.database = {}, .memory_limit = "1GB", .temporary_folder = {}}) {}
 
   Items items() {
     const auto count = static_cast<size_t>(world().items());

@@ -75,7 +75,8 @@ struct Server::State {
   void add_routes(const ServerOptions& options);
   void add_gauges();
   void handle(HttpRequest request, Reply reply);
-  void dispatch(const Route& route, HttpRequest request, const PathValues& values, Reply reply);
+  void dispatch(const Route& route, HttpRequest request, const PathValues& values,
+                const Reply& reply);
   void answer_slow(Work& work);
   void keep_items_fresh(const std::stop_token& stop);
 };
@@ -170,7 +171,7 @@ void Server::State::handle(HttpRequest request, Reply reply) {
 }
 
 void Server::State::dispatch(const Route& route, HttpRequest request, const PathValues& values,
-                             Reply reply) {
+                             const Reply& reply) {
   if (route.lane == Lane::kInline) return reply(route.handle(request, values));
   Work work{std::move(request), reply, &route, values};
   const auto lane = route.lane == Lane::kQuick ? WorkQueue::Lane::kQuick : WorkQueue::Lane::kSlow;

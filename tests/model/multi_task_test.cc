@@ -101,7 +101,7 @@ Json teacher_table(const std::string& sharing) {
           {"head_layers", {5}}, {"embedding_deviation", 0.3}};
 }
 
-TensorBatch small_batch() {
+TensorBatch watched_batch() {
   Batch batch;
   batch.users = side_batch({{{1}, {2}, {3}}, {{2, 3}, {}, {4, 5, 1}}, {{1, 2}, {}, {3, 1, 4}}},
                            {0.5F, -1, 2}, 3);
@@ -140,7 +140,7 @@ TEST(MultiTask, HasOneTableOfItemsForHistoryAndTarget) {
 
 TEST(MultiTask, ScoresMixTheTasksByTheFusionWeight) {
   const auto model = make_candidate_model(schema_with_counts(), kTaskStudent, Rng(1, "test"));
-  const TensorBatch batch = small_batch();
+  const TensorBatch batch = watched_batch();
   const torch::NoGradGuard no_grad;
   const auto tasks = model->encode_user_tasks(batch.users);
   model->set_fusion(0.3);
@@ -155,7 +155,7 @@ TEST(MultiTask, IsRebuiltFromItsSpecAndWeights) {
   const auto model = make_candidate_model(schema_with_counts(), kTaskStudent, Rng(1, "test"));
   const auto again = make_candidate_model(model_spec_from_json(to_json(model->spec())));
   load_weights(*again, named_weights(*model));
-  const TensorBatch batch = small_batch();
+  const TensorBatch batch = watched_batch();
   const torch::NoGradGuard no_grad;
   EXPECT_TRUE(torch::equal(model->score(batch), again->score(batch)));
 }
@@ -192,7 +192,7 @@ TEST_P(AlignedModels, ShareWhatTheRecipeSays) {
   EXPECT_EQ(names.contains("teacher.user.history.transformer.positions"), sharing != "bottom");
   EXPECT_TRUE(names.contains("teacher.head_dwm.layer1.weight"));
   EXPECT_EQ(teacher->shares_student(), sharing != "none");
-  const TaskLogits logits = teacher->score(small_batch());
+  const TaskLogits logits = teacher->score(watched_batch());
   EXPECT_EQ(logits.at("click").sizes(), torch::IntArrayRef({5}));
   (logits.at("click").sum() + logits.at("dwm").sum()).backward();
   bool table_touched = false, sequence_touched = false;
@@ -204,7 +204,7 @@ TEST_P(AlignedModels, ShareWhatTheRecipeSays) {
 }
 
 TEST_P(AlignedModels, OverfitOneBatchTogether) {
-  const TensorBatch first = small_batch();
+  const TensorBatch first = watched_batch();
   OptimizerOptions options;
   options.learning_rate = 0.02;
   Optimizer of_student(options, *student, 0), of_teacher(options, *teacher, 0);
@@ -224,9 +224,9 @@ TEST_P(AlignedModels, OverfitOneBatchTogether) {
 
 TEST_P(AlignedModels, InBf16StayNearFp32) {
   const torch::NoGradGuard no_grad;
-  const torch::Tensor exact = teacher->score(small_batch()).at("dwm");
+  const torch::Tensor exact = teacher->score(watched_batch()).at("dwm");
   const MixedPrecision guard(true);
-  EXPECT_TRUE(torch::allclose(teacher->score(small_batch()).at("dwm"), exact, 0.05, 0.05));
+  EXPECT_TRUE(torch::allclose(teacher->score(watched_batch()).at("dwm"), exact, 0.05, 0.05));
 }
 
 INSTANTIATE_TEST_SUITE_P(Sharing, AlignedModels, testing::Values("none", "embeddings", "bottom"));
@@ -236,7 +236,7 @@ TEST(Aligned, ComputesASharedBottomOnceABatch) {
   const auto student = make_candidate_model(schema, kTaskStudent, Rng(1, "test"));
   const auto teacher =
       make_ranking_model(schema, teacher_table("bottom"), Rng(1, "test"), student.get());
-  const TensorBatch batch = small_batch();
+  const TensorBatch batch = watched_batch();
   student->score(batch);
   teacher->score(batch);
   EXPECT_EQ(batch.users.memo->size(), 1U);

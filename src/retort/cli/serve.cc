@@ -1,6 +1,4 @@
 #include <chrono>
-#include <csignal>
-#include <ctime>
 #include <memory>
 #include <thread>
 
@@ -9,6 +7,7 @@
 #include "retort/cli/command.h"
 #include "retort/common/error.h"
 #include "retort/common/log.h"
+#include "retort/common/progress.h"
 #include "retort/common/thread_pool.h"
 #include "retort/server/server.h"
 
@@ -29,25 +28,6 @@ ModelSource parse_source(const std::string& text) {
   return {(folder.has_filename() ? folder : folder.parent_path()).filename().string(), folder};
 }
 
-/// SIGTERM and Ctrl-C: kept from every thread that is begun later, and waited for here.
-class EndSignals {
- public:
-  EndSignals() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  /// Whether one came within a tenth of a second.
-  bool came() const {
-    const timespec patience{0, 100'000'000};
-    return sigtimedwait(&signals_, nullptr, &patience) > 0;
-  }
-
- private:
-  sigset_t signals_{};
-};
-
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
@@ -59,18 +39,15 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   options.poll = milliseconds(flags.poll);
   options.listener.deadline = milliseconds(flags.deadline);
   set_threads(1);  // requests are what runs side by side
-  const EndSignals signals;
   Server server(options);
   log_info("server", "listening on {}:{}{}", options.listener.address, server.port(),
            options.listener.certificate.empty() ? "" : " (TLS)");
   const std::jthread waiter([&](const std::stop_token& done) {
-    bool again = false;
-    while (!done.stop_requested()) {
-      if (!signals.came()) continue;
-      if (!again) log_info("server", "ending: what was asked is answered, nothing more taken");
-      server.stop(again ? std::chrono::milliseconds(0) : milliseconds(flags.drain));
-      again = true;
-    }
+    while (!done.stop_requested() && !interrupted())
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (!interrupted()) return;
+    log_info("server", "ending: what was asked is answered, nothing more is taken");
+    server.stop(milliseconds(flags.drain));
   });
   server.run();
   return {nullptr, ""};

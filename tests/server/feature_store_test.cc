@@ -56,8 +56,10 @@ bool soon(const Holds& holds) {
 class FeatureStores : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (GetParam() == "redis" && !redis_.start())
-      GTEST_SKIP() << "redis-server is not installed or does not start";
+    if (GetParam() == "redis") {
+      if (!RedisProcess::installed()) GTEST_SKIP() << "redis-server is not installed";
+      ASSERT_TRUE(redis_.start());
+    }
     store_ = open();
   }
   std::unique_ptr<FeatureStore> open() const {
@@ -238,7 +240,8 @@ TEST(LmdbFeatureStore, AFullDiskIsUnavailableAndCountedAndReadsGoOn) {
 class RedisDown : public testing::Test {
  protected:
   void SetUp() override {
-    if (!redis_.start()) GTEST_SKIP() << "redis-server is not installed or does not start";
+    if (!RedisProcess::installed()) GTEST_SKIP() << "redis-server is not installed";
+    ASSERT_TRUE(redis_.start());
   }
   RedisProcess redis_;
 };

@@ -43,7 +43,7 @@ bool RawClient::send(std::string_view bytes) {
   return true;
 }
 
-RawAnswer RawClient::receive() {
+RawAnswer RawClient::receive(bool with_body) {
   RawAnswer answer;
   const auto more = [&] {
     char buffer[16384];
@@ -56,7 +56,8 @@ RawAnswer RawClient::receive() {
     if (!more()) return answer;
   answer.head = rest_.substr(0, end + 2);
   rest_.erase(0, end + 4);
-  const size_t length = std::strtoul(answer.header("Content-Length").c_str(), nullptr, 10);
+  const size_t length =
+      with_body ? std::strtoul(answer.header("Content-Length").c_str(), nullptr, 10) : 0;
   while (rest_.size() < length)
     if (!more()) return answer;
   answer.body = rest_.substr(0, length);
@@ -75,7 +76,7 @@ RawAnswer RawClient::ask(std::string_view method, std::string_view path, std::st
                          std::string_view headers) {
   send(fmt::format("{} {} HTTP/1.1\r\nHost: test\r\n{}Content-Length: {}\r\n\r\n{}", method, path,
                    headers, body.size(), body));
-  return receive();
+  return receive(method != "HEAD");
 }
 
 RawAnswer ask(uint16_t port, std::string_view method, std::string_view path, std::string_view body,

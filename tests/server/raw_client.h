@@ -26,7 +26,8 @@ class RawClient {
   RawClient& operator=(const RawClient&) = delete;
   /// False once the server has closed.
   bool send(std::string_view bytes);
-  RawAnswer receive();
+  /// with_body false: of HEAD, whose length is that of a body which does not come.
+  RawAnswer receive(bool with_body = true);
   /// True if the server closes within the time.
   bool closed_within(int milliseconds);
   RawAnswer ask(std::string_view method, std::string_view path, std::string_view body = "",

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -35,6 +36,8 @@ int free_port() {
 }
 
 }  // namespace
+
+bool RedisProcess::installed() { return std::system("command -v redis-server > /dev/null") == 0; }
 
 bool RedisProcess::start() {
   if (port_ == 0) port_ = free_port();

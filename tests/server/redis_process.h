@@ -14,8 +14,8 @@ class RedisProcess {
   ~RedisProcess() { stop(); }
   RedisProcess(const RedisProcess&) = delete;
   RedisProcess& operator=(const RedisProcess&) = delete;
-  /// Starts it (again on the same port) and waits until it answers. False where redis-server is not
-  /// there or does not come up.
+  static bool installed();
+  /// Starts it (again on the same port) and waits until it answers. False if it does not come up.
   bool start();
   void stop();  // killed, as a machine that fails
   void signal(int number) const;

@@ -161,7 +161,8 @@ TEST_F(ServerTest, ARequestPastItsDeadlineIsNotBegun) {
 TEST_F(ServerTest, HealthAndMetrics) {
   EXPECT_EQ(server_.ask("GET", "/healthz").status, 200);
   EXPECT_EQ(server_.ask("GET", "/readyz").status, 200);
-  EXPECT_EQ(server_.ask("HEAD", "/healthz").status, 0);  // a head, and no body to wait for
+  EXPECT_EQ(server_.ask("HEAD", "/healthz").status, 200);
+  EXPECT_EQ(server_.ask("HEAD", "/healthz").header("Content-Length"), "16");
   retrieve({{"user", user(0)}});
   const RawAnswer metrics = server_.ask("GET", "/metrics");
   EXPECT_THAT(metrics.header("Content-Type"), StartsWith("text/plain"));

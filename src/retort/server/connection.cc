@@ -164,7 +164,6 @@ class HttpConnection : public Connection,
     request.path = target.substr(0, mark);
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.bearer = bearer_of(message[http::field::authorization]);
-    request.accept = text(message[http::field::accept]);
     request.arrival = SteadyClock::now();
     request.deadline =
         request.arrival + deadline_of(message["X-Deadline-Ms"], shared_.options.deadline);

@@ -86,15 +86,8 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
-std::string query_value(std::string_view query, std::string_view key) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const size_t equals = pair.find('=');
-    if (pair.substr(0, equals) == key && equals != std::string_view::npos)
-      return percent_decoded(pair.substr(equals + 1));
-  }
-  return "";
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
 }  // namespace retort

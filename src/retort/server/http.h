@@ -20,7 +20,6 @@ struct HttpRequest {
   std::string path;    // "/v1/items/a%20b", undecoded, without the query
   std::string query;   // "model=dmtl"; never with the question mark
   std::string bearer;  // of "Authorization: Bearer ..", empty without one
-  std::string accept;  // of the header
   std::string body;
   SteadyClock::time_point arrival;   // of the last byte
   SteadyClock::time_point deadline;  // an answer later than this interests nobody
@@ -62,7 +61,7 @@ Json parse_object(std::string_view body);
 
 /// %XX decoded, '+' left alone. Throws HttpError 400 on a broken escape or a NUL.
 std::string percent_decoded(std::string_view text);
-/// The value of `key` in "a=1&b=2", decoded; empty if it is not there.
-std::string query_value(std::string_view query, std::string_view key);
+/// For metrics.
+double seconds_since(SteadyClock::time_point start);
 
 }  // namespace retort

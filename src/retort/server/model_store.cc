@@ -219,7 +219,7 @@ ModelStore::Served ModelStore::load(Model& model, int64_t version) {
     reason = error.what();
   }
   log_warning("server", "{} version {} is refused: {}", model.source.name, version, reason);
-  if (hooks_.refused) hooks_.refused(model.source.name, version, reason);
+  if (hooks_.refused) hooks_.refused(model.source.name);
   const std::lock_guard lock(mutex_);
   model.refused[version] = {reason, files};
   return nullptr;
@@ -234,7 +234,7 @@ void ModelStore::swap(Model& model, Served next) {
   }
   log_info("server", "{} serves version {} ({:.2f} s to load)", model.source.name, now->version(),
            now->load_seconds());
-  if (hooks_.swapped) hooks_.swapped(*now, next.get());
+  if (hooks_.swapped) hooks_.swapped(*now);
 }
 
 /// Frees old versions on this thread once no request holds them: that takes milliseconds, which no

@@ -31,13 +31,12 @@ struct ModelSource {
 class ModelStore {
  public:
   using Served = std::shared_ptr<ServedModel>;
-  /// Called by the loading thread with a model before it is swapped in, and after (`old` may be
-  /// null at the start).
+  /// Called by the loading thread: with a model before it is swapped in, and after; with the name
+  /// of one whose version was refused.
   struct Hooks {
     std::function<void(ServedModel& model)> loaded;
-    std::function<void(const ServedModel& model, const ServedModel* old)> swapped;
-    std::function<void(const std::string& name, int64_t version, const std::string& reason)>
-        refused;
+    std::function<void(const ServedModel& model)> swapped;
+    std::function<void(const std::string& name)> refused;
   };
 
   /// Loads the newest good version of each. Throws DataError if a model has none, ConfigError on a

@@ -26,10 +26,6 @@ void append_row(SideBatch& all, const SideBatch& one) {
   ++all.rows;
 }
 
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
-
 void append_text(std::string& json, const std::string& text) {
   const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';

@@ -30,10 +30,6 @@ void check_address(const ServerOptions& options) {
         options.listener.address);
 }
 
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
-
 HttpResponse try_later() {
   HttpResponse response = error_response(429, "more requests wait than the server takes");
   response.headers.emplace_back("Retry-After", "1");
@@ -86,10 +82,10 @@ void Server::State::open_models(const ServerOptions& options) {
   hooks.loaded = [this](ServedModel& model) {
     model.lay_over(std::make_unique<LiveIndex>(model.bundle(), model.retriever().encoder(), items));
   };
-  hooks.swapped = [this](const ServedModel& model, const ServedModel*) {
+  hooks.swapped = [this](const ServedModel& model) {
     if (metrics) metrics->swapped(model.name(), model.version());
   };
-  hooks.refused = [this](const std::string& name, int64_t, const std::string&) {
+  hooks.refused = [this](const std::string& name) {
     if (metrics) metrics->refused(name);
   };
   models.emplace(options.models, options.poll, std::move(hooks));

@@ -7,17 +7,30 @@
 
 #include "retort/bundle/bundle.h"
 #include "retort/cli/command.h"
+#include "retort/common/error.h"
 #include "retort/common/text.h"
 #include "retort/encoder/retriever.h"
+#include "retort/server/feature_store.h"
 
 namespace retort {
 namespace {
 
 struct Flags {
-  std::string bundle, vectors, format, out;
+  std::string bundle, vectors, format, out, store;
 };
 
+Answer fill(const Flags& flags) {
+  const Bundle bundle{fs::path(flags.bundle)};
+  const int64_t users = fill_feature_store(bundle, *open_feature_store(flags.store));
+  return {{{"version", bundle.version()}, {"users", users}},
+          fmt::format("{} users of version {} are in {}.\n", with_thousands(users),
+                      bundle.version(), flags.store)};
+}
+
 Answer run(const Flags& flags) {
+  if (!flags.store.empty()) return fill(flags);
+  if (flags.vectors.empty() || flags.format.empty())
+    fail<ConfigError>("export: give --vectors and --format, or --users-to");
   const Bundle bundle{fs::path(flags.bundle)};
   const Retriever retriever(bundle);
   const VectorSource source =
@@ -38,25 +51,26 @@ Action add(CLI::App& app, const CommonFlags&) {
   auto flags = std::make_shared<Flags>();
   app.add_option("BUNDLE", flags->bundle, "a folder of versions (the newest counts) or a version")
       ->required();
-  app.add_option("--vectors", flags->vectors, "users or items")
-      ->required()
-      ->check(CLI::IsMember({"users", "items"}));
+  CLI::Option* vectors = app.add_option("--vectors", flags->vectors, "users or items")
+                             ->check(CLI::IsMember({"users", "items"}));
   app.add_option("--format", flags->format, "parquet or npy")
-      ->required()
       ->check(CLI::IsMember({"parquet", "npy"}));
   app.add_option("--out", flags->out, "the file to write; default: users.npy and the like");
+  app.add_option("--users-to", flags->store,
+                 "fills a store of users for `retort serve --users`: lmdb:FOLDER or redis://HOST")
+      ->excludes(vectors);
   return [flags] { return run(*flags); };
 }
 
 }  // namespace
 
 Command export_command() {
-  return {
-      {.name = "export",
-       .summary = "a bundle's vectors for other tools",
-       .examples = "  retort export bundles/dmtl --vectors items --format parquet\n"
-                   "  retort export bundles/dmtl --vectors users --format npy --out users.npy\n"},
-      &add};
+  return {{.name = "export",
+           .summary = "a bundle's vectors for other tools, its users for a store",
+           .examples = "  retort export bundles/dmtl --vectors items --format parquet\n"
+                       "  retort export bundles/dmtl --vectors users --format npy --out users.npy\n"
+                       "  retort export bundles/dmtl --users-to lmdb:state/users\n"},
+          &add};
 }
 
 }  // namespace retort

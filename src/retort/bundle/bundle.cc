@@ -8,11 +8,7 @@
 #include "retort/common/error.h"
 
 namespace retort {
-namespace {
-
-constexpr const char* kManifestFile = "manifest.json";
-
-}  // namespace
+namespace {}  // namespace
 
 fs::path find_bundle(const fs::path& folder) {
   if (fs::exists(folder / kManifestFile)) return folder;
@@ -32,11 +28,12 @@ Bundle::Bundle(const fs::path& folder)
     fail<DataError>("{}: key 'spec' is missing", (folder_ / kModelFile).string());
   spec_ = model_spec_from_json(model["spec"]);
   weights_ = std::make_shared<const SafetensorsFile>(folder_ / kWeightsFile);
-  columns_ = Columns(folder_);
-  user_keys_ = StringIndex(columns_.strings(kUserKeys));
-  item_keys_ = StringIndex(columns_.strings(kItemKeys));
+  columns_ = CheckedColumns(folder_);
+  user_keys_ = StringIndex(columns_.all().strings(kUserKeys));
+  item_keys_ = StringIndex(columns_.all().strings(kItemKeys));
   open_users();
   open_items();
+  if (manifest_.contains("teacher")) teacher_.emplace(folder_, columns_, schema_, users(), items());
 }
 
 void Bundle::open_manifest() {
@@ -64,49 +61,20 @@ Json Bundle::parse(const char* file) const {
   }
 }
 
-template <class T>
-std::span<const T> Bundle::column(const std::string& name, int64_t size) const {
-  const auto values = columns_.get<T>(name);
-  if (std::ssize(values) != size)
-    fail<DataError>("{}: column '{}' has {} values where {} are expected", folder_.string(), name,
-                    values.size(), size);
-  return values;
-}
-
-std::span<const int64_t> Bundle::offsets(const std::string& name, int64_t rows,
-                                         int64_t total) const {
-  const auto values = column<int64_t>(name, rows + 1);
-  if (values.front() != 0 || values.back() != total ||
-      !std::is_sorted(values.begin(), values.end()))
-    fail<DataError>("{}: column '{}' does not rise from 0 to {}", folder_.string(), name, total);
-  return values;
-}
-
-void Bundle::check_ids(const std::string& name, std::span<const int32_t> ids, int64_t limit) const {
-  for (const int32_t id : ids)
-    if (id < 0 || id >= limit)
-      fail<DataError>("{}: column '{}' holds {}, outside 0 to {}", folder_.string(), name, id,
-                      limit - 1);
-}
-
 void Bundle::open_users() {
   for (const int index : schema_.sparse_of(Side::kUser)) {
     const FeatureSpec& spec = schema_.features[static_cast<size_t>(index)];
-    const std::string name = user_feature_column(spec.name);
-    const auto ids = columns_.get<int32_t>(name + ".ids");
-    check_ids(name + ".ids", ids, spec.rows);
-    user_features_.push_back({ids, offsets(name + ".offsets", users(), std::ssize(ids))});
+    user_features_.push_back(columns_.id_rows(user_feature_column(spec.name), users(), spec.rows));
   }
-  user_dense_ = column<float>(kUserDense, users() * schema_.dense_width(Side::kUser));
-  seen_.ids = columns_.get<int32_t>(kSeenItems);
-  check_ids(kSeenItems, seen_.ids, items());
-  seen_.offsets = offsets(kSeenOffsets, users(), std::ssize(seen_.ids));
+  user_dense_ = columns_.values<float>(kUserDense, users() * schema_.dense_width(Side::kUser));
+  seen_.ids = columns_.ids(kSeenItems, items());
+  seen_.offsets = columns_.offsets(kSeenOffsets, users(), std::ssize(seen_.ids));
   const std::string manifest = (folder_ / kManifestFile).string();
   try {
     for (const auto& [name, entry] : manifest_.at("vocabularies").items()) {
       const auto hashed = entry.at("hashed_rows").get<int64_t>();
-      Vocabulary vocabulary(hashed > 0 ? Strings() : columns_.strings(vocabulary_column(name)),
-                            hashed);
+      Vocabulary vocabulary(
+          hashed > 0 ? Strings() : columns_.all().strings(vocabulary_column(name)), hashed);
       if (vocabulary.rows() != entry.at("rows").get<int64_t>())
         fail<DataError>("{}: vocabulary '{}' has {} rows, not as many as stated", manifest, name,
                         vocabulary.rows());
@@ -118,18 +86,18 @@ void Bundle::open_users() {
 }
 
 void Bundle::open_items() {
-  item_vectors_ = column<float>(kItemVectors, items() * vector_dim());
+  item_vectors_ = columns_.values<float>(kItemVectors, items() * vector_dim());
   attributes_ = ItemAttributes(items());
   const std::string manifest = (folder_ / kManifestFile).string();
   try {
     for (const auto& [name, kind] : manifest_.at("attributes").items()) {
       const std::string stem = attribute_column(name);
       if (kind == "number")
-        attributes_.add(name, NumberAttribute{column<double>(stem, items())});
+        attributes_.add(name, NumberAttribute{columns_.values<double>(stem, items())});
       else
-        attributes_.add(name, TextAttribute{columns_.strings(stem + ".values"),
-                                            columns_.get<int32_t>(stem + ".codes"),
-                                            columns_.get<int64_t>(stem + ".offsets")});
+        attributes_.add(name, TextAttribute{columns_.all().strings(stem + ".values"),
+                                            columns_.all().get<int32_t>(stem + ".codes"),
+                                            columns_.all().get<int64_t>(stem + ".offsets")});
     }
     if (manifest_.at("has_alive").get<bool>()) alive_ = item_filter(kItemsAlive);
     if (manifest_.value("has_candidates", false)) candidates_ = item_filter(kItemsCandidate);
@@ -139,7 +107,7 @@ void Bundle::open_items() {
 }
 
 ItemFilter Bundle::item_filter(const char* name) const {
-  const auto marks = column<uint8_t>(name, items());
+  const auto marks = columns_.values<uint8_t>(name, items());
   ItemFilter filter = ItemFilter::none(items());
   for (int32_t item = 0; item < items(); ++item)
     if (marks[static_cast<size_t>(item)] != 0) filter.allow(item);
@@ -172,10 +140,9 @@ SideBatch Bundle::user_features(std::span<const int32_t> rows) const {
     check(user >= 0 && user < users(), "user {} of {}", user, users());
     const auto at = static_cast<size_t>(user);
     for (size_t i = 0; i < user_features_.size(); ++i) {
-      const UserFeature& feature = user_features_[i];
+      const auto ids = user_features_[i].of(user);
       SparseColumn& column = batch.sparse[i];
-      column.ids.insert(column.ids.end(), feature.ids.begin() + feature.offsets[at],
-                        feature.ids.begin() + feature.offsets[at + 1]);
+      column.ids.insert(column.ids.end(), ids.begin(), ids.end());
       column.offsets.push_back(static_cast<int32_t>(column.ids.size()));
     }
     const auto dense = user_dense_.subspan(at * width, width);
@@ -192,9 +159,7 @@ bool Bundle::counts_as_seen(const std::string& stream) const {
 
 std::span<const int32_t> Bundle::seen_items(int32_t user) const {
   check(user >= 0 && user < users(), "user {} of {}", user, users());
-  const auto at = static_cast<size_t>(user);
-  const auto begin = static_cast<size_t>(seen_.offsets[at]);
-  return seen_.ids.subspan(begin, static_cast<size_t>(seen_.offsets[at + 1]) - begin);
+  return seen_.of(user);
 }
 
 std::unique_ptr<ItemIndex> Bundle::open_index() const {

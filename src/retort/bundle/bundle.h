@@ -10,12 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "retort/bundle/bundle_teacher.h"
+#include "retort/bundle/checked_columns.h"
 #include "retort/bundle/model_spec.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/common/file.h"
 #include "retort/common/json.h"
 #include "retort/dataset/batch.h"
-#include "retort/dataset/columns.h"
 #include "retort/dataset/schema.h"
 #include "retort/dataset/vocabulary.h"
 #include "retort/index/filter.h"
@@ -40,6 +41,8 @@ class Bundle {
   const ModelSpec& spec() const { return spec_; }
   const Schema& schema() const { return schema_; }
   const std::shared_ptr<const SafetensorsFile>& weights() const { return weights_; }
+  /// The ranking model and what it sees of items; null where it was published without.
+  const BundleTeacher* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
   /// The moment of all features, in microseconds.
   int64_t moment() const { return moment_; }
 
@@ -73,19 +76,11 @@ class Bundle {
   std::unique_ptr<ItemIndex> open_index() const;
 
  private:
-  struct UserFeature {
-    std::span<const int32_t> ids;
-    std::span<const int64_t> offsets;
-  };
   void open_manifest();
   void open_users();
   void open_items();
   Json parse(const char* file) const;
-  template <class T>
-  std::span<const T> column(const std::string& name, int64_t size) const;
-  std::span<const int64_t> offsets(const std::string& name, int64_t rows, int64_t total) const;
   ItemFilter item_filter(const char* name) const;
-  void check_ids(const std::string& name, std::span<const int32_t> ids, int64_t limit) const;
 
   fs::path folder_;
   Json manifest_;
@@ -94,14 +89,15 @@ class Bundle {
   ModelSpec spec_;
   Schema schema_;
   std::shared_ptr<const SafetensorsFile> weights_;
-  Columns columns_;
+  CheckedColumns columns_;
   StringIndex user_keys_, item_keys_;
   std::map<std::string, Vocabulary> vocabularies_;
-  std::vector<UserFeature> user_features_;  // in the order of the schema's sparse user features
+  std::vector<IdRows> user_features_;  // in the order of the schema's sparse user features
   std::span<const float> user_dense_, item_vectors_;
-  UserFeature seen_;
+  IdRows seen_;
   ItemAttributes attributes_;
   ItemFilter candidates_, alive_;
+  std::optional<BundleTeacher> teacher_;
 };
 
 /// The folder of the newest version below `folder`, or `folder` itself if it is a version. Throws

@@ -10,6 +10,7 @@
 
 #include "retort/bundle/bundle_features.h"
 #include "retort/bundle/bundle_format.h"
+#include "retort/bundle/bundle_teacher.h"
 #include "retort/bundle/model_weights.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/common/error.h"
@@ -87,6 +88,12 @@ class Writer {
     write_json(kSchemaFile, to_json(dataset_.schema()));
   }
 
+  void write_ranking_model() const {
+    if (contents_.teacher)
+      write_teacher(*contents_.teacher, contents_.teacher_weights, contents_.embeddings, dataset_,
+                    assembler_, moment_, folder_);
+  }
+
   void write_items() {
     const int64_t items = dataset_.items();
     std::vector<float> extra;
@@ -160,6 +167,7 @@ class Writer {
     manifest["has_candidates"] = has_candidates_;
     if (popularity_clicks_) manifest["popularity_clicks"] = *popularity_clicks_;
     manifest["exclude_streams"] = dataset_.protocol().exclude_streams;
+    if (contents_.teacher) manifest["teacher"] = contents_.teacher->kind;
     manifest["index"] = index_;
     manifest["vocabularies"] = vocabularies_;
     manifest["attributes"] = attributes_;
@@ -319,6 +327,7 @@ PublishResult publish_bundle(const BundleContents& contents, const fs::path& bun
   auto making = std::make_unique<FolderInMaking>(bundles / std::to_string(version));
   Writer writer(contents, making->path());
   writer.write_model();
+  writer.write_ranking_model();
   writer.write_tables();
   writer.write_users();
   writer.write_items();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "retort/bundle/model_spec.h"
+#include "retort/bundle/ranker_spec.h"
 #include "retort/bundle/table_storage.h"
 #include "retort/common/file.h"
 #include "retort/common/json.h"
@@ -21,10 +22,13 @@ struct BundleContents {
   fs::path weights;   // safetensors of the student, named as `spec` says
   const Dataset* dataset = nullptr;
   const Towers* towers = nullptr;                 // the student: item vectors come from it
-  TableStorage embeddings = TableStorage::kFp32;  // of the student's tables
+  TableStorage embeddings = TableStorage::kFp32;  // of all tables
   Json index = {{"name", "exact"}};               // {"name", "options"}: an entry of indexes()
   std::optional<int64_t> moment;  // as-of moment of all features; end of the log by default
-  Json recipe, provenance;        // kept as they are in model.json and manifest.json
+  /// The ranking model that the bundle carries, with its weights, named as the spec says; or none.
+  std::optional<RankerSpec> teacher{};
+  fs::path teacher_weights{};
+  Json recipe, provenance;  // kept as they are in model.json and manifest.json
 };
 
 struct PublishResult {

@@ -71,28 +71,33 @@ RowTable stored_table(const SafetensorsFile& weights, const FieldSpec& field) {
 
 void store_tables(const ModelSpec& spec, const fs::path& from, const fs::path& to,
                   TableStorage storage) {
+  std::vector<FieldSpec> fields = table_fields(spec.user);
+  for (const FieldSpec& field : table_fields(spec.item)) fields.push_back(field);
+  store_tables(fields, from, to, storage);
+}
+
+void store_tables(std::span<const FieldSpec> fields, const fs::path& from, const fs::path& to,
+                  TableStorage storage) {
   const SafetensorsFile file(from);
   std::map<std::string, TensorView> tensors = file.tensors();
   std::map<std::string, Converted> kept;
-  for (const TowerSpec* tower : {&spec.user, &spec.item}) {
-    for (const FieldSpec& field : table_fields(*tower)) {
-      if (kept.contains(field.table)) continue;
-      const RowTable table = stored_table(file, field);
-      const Converted& made = kept[field.table] = convert(table, storage);
-      TensorView& view = tensors[field.table + ".weight"];
-      view.shape = {table.rows, table.dim};
-      tensors.erase(field.table + ".scale");
-      if (storage == TableStorage::kFp32) {
-        view.dtype = "F32";
-        view.bytes = bytes_of(made.floats);
-      } else if (storage == TableStorage::kBf16) {
-        view.dtype = "BF16";
-        view.bytes = bytes_of(made.bf16);
-      } else {
-        view.dtype = "I8";
-        view.bytes = bytes_of(made.int8);
-        tensors[field.table + ".scale"] = {"F32", {table.rows}, bytes_of(made.floats)};
-      }
+  for (const FieldSpec& field : fields) {
+    if (kept.contains(field.table)) continue;
+    const RowTable table = stored_table(file, field);
+    const Converted& made = kept[field.table] = convert(table, storage);
+    TensorView& view = tensors[field.table + ".weight"];
+    view.shape = {table.rows, table.dim};
+    tensors.erase(field.table + ".scale");
+    if (storage == TableStorage::kFp32) {
+      view.dtype = "F32";
+      view.bytes = bytes_of(made.floats);
+    } else if (storage == TableStorage::kBf16) {
+      view.dtype = "BF16";
+      view.bytes = bytes_of(made.bf16);
+    } else {
+      view.dtype = "I8";
+      view.bytes = bytes_of(made.int8);
+      tensors[field.table + ".scale"] = {"F32", {table.rows}, bytes_of(made.floats)};
     }
   }
   write_safetensors(to, tensors);

@@ -16,6 +16,7 @@ struct Flags {
   std::string run, bundles, dataset, embeddings = "fp32", index = "exact", index_options, at;
   std::optional<double> beta;
   std::vector<double> fusion;
+  bool with_teacher = false;
 };
 
 Json index_of(const Flags& flags) {
@@ -32,6 +33,7 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   options.index = index_of(flags);
   options.beta = flags.beta;
   options.fusion = flags.fusion;
+  options.with_teacher = flags.with_teacher;
   options.device = common.device;
   if (!flags.at.empty()) options.moment = parse_moment(flags.at, "--at");
   const PublishResult result = publish_run(flags.run, flags.bundles, options);
@@ -50,7 +52,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--to", flags->bundles, "the folder of this model's versions")->required();
   app.add_option("--dataset", flags->dataset, "where the run's dataset is now, if it has moved");
   app.add_option("--embeddings", flags->embeddings,
-                 "storage of the student's tables: fp32 (default), bf16 (half) or int8 (a quarter)")
+                 "storage of the tables: fp32 (default), bf16 (half) or int8 (a quarter)")
       ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
   app.add_option("--index", flags->index,
                  "exact (default), hnsw or faiss; see `retort list indexes`");
@@ -62,6 +64,9 @@ Action add(CLI::App& app, const CommonFlags& common) {
          "0 to 1: share of the first of two tasks in the score, instead of the run's own; of "
          "more tasks a share for each, as in 0.5,0.3,0.2")
       ->delimiter(',');
+  app.add_flag("--with-teacher", flags->with_teacher,
+               "the bundle carries the run's teacher as well, for pCTR, pCVR and pCTCVR in "
+               "`/v1/explain`");
   app.add_option("--at", flags->at,
                  "moment of all features, as in '2024-03-17 12:00:00'; default: end of the log");
   return [flags, &common] { return run(*flags, common); };

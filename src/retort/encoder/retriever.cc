@@ -28,8 +28,13 @@ Json to_json(const Retrieval& retrieval) {
   return {{"version", retrieval.version}, {"items", items}};
 }
 
-Retriever::Retriever(const Bundle& bundle)
-    : bundle_(bundle), encoder_(bundle.spec(), bundle.weights()), index_(bundle.open_index()) {}
+Retriever::Retriever(const Bundle& bundle, std::unique_ptr<ItemIndex> index)
+    : bundle_(bundle),
+      encoder_(bundle.spec(), bundle.weights()),
+      index_(index != nullptr ? std::move(index) : bundle.open_index()) {
+  if (const BundleTeacher* teacher = bundle.teacher())
+    ranker_.emplace(teacher->spec(), teacher->weights());
+}
 
 std::vector<float> Retriever::encode(const SideBatch& users, std::optional<double> fusion,
                                      const std::vector<double>& shares) const {

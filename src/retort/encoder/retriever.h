@@ -15,6 +15,7 @@
 #include "retort/bundle/export.h"
 #include "retort/common/json.h"
 #include "retort/encoder/overlay.h"
+#include "retort/encoder/ranker.h"
 #include "retort/encoder/tower_encoder.h"
 
 namespace retort {
@@ -49,8 +50,9 @@ Json to_json(const Retrieval& retrieval);
 /// Thread-safe.
 class Retriever {
  public:
-  /// Loads towers and index; `bundle` must outlive the retriever. Throws DataError.
-  explicit Retriever(const Bundle& bundle);
+  /// Loads towers, index and ranking model; `bundle` must outlive the retriever. `index`: instead of the
+  /// bundle's own. Throws DataError.
+  explicit Retriever(const Bundle& bundle, std::unique_ptr<ItemIndex> index = nullptr);
 
   /// The k best allowed items: as many as there are, if fewer than k. Throws DataError for a user
   /// who is not in the bundle, ConfigError for a wrong condition, a fusion that is out of [0, 1] or
@@ -71,16 +73,20 @@ class Retriever {
   /// at.
   Retrieval search(std::span<const float> query, std::span<const int32_t> seen,
                    const RetrieveOptions& options) const;
+  /// The bundle's items that `search` may give with these options.
+  ItemFilter allowed(std::span<const int32_t> seen, const RetrieveOptions& options) const;
   const TowerEncoder& encoder() const { return encoder_; }
   const ItemIndex& index() const { return *index_; }
+  /// The bundle's ranking model; null where it was published without.
+  const Ranker* ranker() const { return ranker_ ? &*ranker_ : nullptr; }
 
  private:
   Retrieval retrieve_described(const Json& features, const RetrieveOptions& options) const;
-  ItemFilter allowed(std::span<const int32_t> seen, const RetrieveOptions& options) const;
   std::vector<Retrieval::Item> named(std::span<const SearchHit> hits) const;
   const Bundle& bundle_;
   TowerEncoder encoder_;
   std::unique_ptr<ItemIndex> index_;
+  std::optional<Ranker> ranker_;
 };
 
 /// All users' vectors (computed block by block) or items' vectors, for export_vectors. What they

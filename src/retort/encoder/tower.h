@@ -11,9 +11,9 @@
 #include "retort/bundle/safetensors.h"
 #include "retort/dataset/batch.h"
 #include "retort/encoder/gated_stacks.h"
+#include "retort/encoder/input.h"
 #include "retort/encoder/mixture.h"
 #include "retort/encoder/sequence.h"
-#include "retort/kernel/pool.h"
 
 namespace retort {
 
@@ -30,14 +30,9 @@ class Tower {
   void check_batch(const SideBatch& batch, int64_t out) const;
   std::vector<float> input_rows(const SideBatch& batch, int64_t begin, int64_t end) const;
 
-  struct Field {
-    RowTable table;
-    Pooling pooling = Pooling::kMean;
-    size_t sparse = 0;  // position in SideBatch::sparse
-  };
   std::string name_;
-  int64_t dense_width_, width_, dim_;
-  std::vector<Field> fields_;
+  int64_t width_, dim_;
+  InputRows input_;
   std::vector<SequenceEncoder> sequences_;
   std::optional<MixtureEncoder> mixture_;
   std::optional<GatedStacks> layers_;  // without a mixture

@@ -41,10 +41,10 @@ Aligned::Aligned(const Schema& schema, const AlignedOptions& options, MultiTask&
   std::vector<int32_t> widths = shared_ != nullptr ? shared_->widths() : own_->widths();
   for (const InputSpec* input : {&item_, &pair_})
     for (const int32_t width : field_widths(*input)) widths.push_back(width);
-  MixtureSpec mixture = options.mixture;
-  mixture.head_layers.push_back(1);
-  mixture.tasks = tasks_;
-  mixture_ = std::make_unique<Mixture>(*this, "teacher", widths, mixture);
+  mixture_spec_ = options.mixture;
+  mixture_spec_.head_layers.push_back(1);
+  mixture_spec_.tasks = tasks_;
+  mixture_ = std::make_unique<Mixture>(*this, "teacher", widths, mixture_spec_);
 }
 
 TaskLogits Aligned::score(const TensorBatch& batch) {
@@ -59,6 +59,20 @@ TaskLogits Aligned::score(const TensorBatch& batch) {
   TaskLogits result;
   for (size_t i = 0; i < tasks_.size(); ++i) result[tasks_[i]] = logits[i].squeeze(1);
   return result;
+}
+
+RankerSpec Aligned::spec() const {
+  RankerSpec spec;
+  spec.kind = "aligned";
+  spec.user = user_.input;
+  spec.item = item_;
+  spec.pair = pair_;
+  spec.sequences = user_.sequences;
+  if (shared_ != nullptr)
+    for (SequenceSpec& sequence : spec.sequences) sequence.name.erase(0, kPrefix.size());
+  spec.mixture = mixture_spec_;
+  for (const std::string& task : tasks_) spec.tasks.push_back({task});
+  return spec;
 }
 
 std::vector<torch::Tensor> Aligned::common_weights() { return mixture_->common_weights(); }

@@ -20,6 +20,7 @@ class Aligned : public RankingModel {
  public:
   Aligned(const Schema& schema, const AlignedOptions& options, MultiTask& student);
   TaskLogits score(const TensorBatch& batch) override;
+  RankerSpec spec() const override;
   std::vector<std::string> outputs() const override { return tasks_; }
   bool shares_student() const override { return sharing_ != "none"; }
   std::vector<torch::Tensor> common_weights() override;
@@ -30,6 +31,7 @@ class Aligned : public RankingModel {
   std::vector<std::string> tasks_;
   TowerSpec user_;
   InputSpec item_, pair_;
+  MixtureSpec mixture_spec_;
   UserBottom* shared_ = nullptr;  // the student's
   std::unique_ptr<UserBottom> own_;
   InputLayer item_input_, pair_input_;

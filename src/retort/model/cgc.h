@@ -27,6 +27,7 @@ class Cgc : public RankingModel {
  public:
   Cgc(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  RankerSpec spec() const override { return input_.spec("cgc", options_); }
   std::vector<std::string> outputs() const override;
   std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);

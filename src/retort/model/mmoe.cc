@@ -15,13 +15,13 @@ Mlp make_tower(const TeacherOptions& options) {
 }  // namespace
 
 Mmoe::Mmoe(const Schema& schema, const TeacherOptions& options)
-    : input_(*this, schema, options.features), forest_(options.tasks) {
+    : input_(*this, schema, options.features), options_(options) {
   for (int32_t k = 0; k < options.experts; ++k) {
     experts_.emplace_back(MlpOptions{
         .input = input_.width(), .layers = options.expert_layers, .relu_after_last = true});
     place_module(*this, "teacher.expert" + std::to_string(k), experts_.back().ptr());
   }
-  for (const Task& task : forest_.tasks) {
+  for (const Task& task : options_.tasks.tasks) {
     gates_.emplace_back(torch::nn::LinearOptions(input_.width(), options.experts).bias(false));
     towers_.push_back(make_tower(options));
     place_module(*this, "teacher.gate_" + task.name, gates_.back().ptr());
@@ -36,10 +36,10 @@ TaskLogits Mmoe::score(const TensorBatch& batch) {
       mixed_experts(input_.forward(batch), experts_, gates, gate_plans_);
   for (size_t task = 0; task < towers_.size(); ++task)
     heads.push_back(towers_[task]->forward(mixed[task]).squeeze(1));
-  return forest_logits(forest_, heads);
+  return forest_logits(options_.tasks, heads);
 }
 
-std::vector<std::string> Mmoe::outputs() const { return output_names(forest_); }
+std::vector<std::string> Mmoe::outputs() const { return output_names(options_.tasks); }
 
 std::vector<torch::Tensor> Mmoe::common_weights() { return last_weights(experts_); }
 
@@ -47,7 +47,7 @@ void Mmoe::initialise(const Rng& init, double embedding_deviation) {
   for (size_t k = 0; k < experts_.size(); ++k)
     experts_[k]->initialise(init, "teacher.expert" + std::to_string(k));
   for (size_t i = 0; i < towers_.size(); ++i) {
-    const std::string& task = forest_.tasks[i].name;
+    const std::string& task = options_.tasks.tasks[i].name;
     retort::initialise(*gates_[i], init, "teacher.gate_" + task, Followed::kByNothing);
     towers_[i]->initialise(init, "teacher.tower_" + task);
   }

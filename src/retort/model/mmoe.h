@@ -24,13 +24,14 @@ class Mmoe : public RankingModel {
  public:
   Mmoe(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  RankerSpec spec() const override { return input_.spec("mmoe", options_); }
   std::vector<std::string> outputs() const override;
   std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:
   TeacherInput input_;
-  TaskForest forest_;
+  TeacherOptions options_;
   std::vector<Mlp> experts_, towers_;     // towers: a task each
   std::vector<torch::nn::Linear> gates_;  // a task each
   std::shared_ptr<DensePlans> gate_plans_ = std::make_shared<DensePlans>();

@@ -12,6 +12,7 @@
 #include <torch/torch.h>
 
 #include "retort/bundle/model_spec.h"
+#include "retort/bundle/ranker_spec.h"
 #include "retort/common/json.h"
 #include "retort/common/rng.h"
 #include "retort/dataset/schema.h"
@@ -52,6 +53,8 @@ using TaskLogits = std::map<std::string, torch::Tensor>;
 class RankingModel : public torch::nn::Module {
  public:
   virtual TaskLogits score(const TensorBatch& batch) = 0;
+  /// What encoder/ needs to run it without torch; its weights are named as the spec says.
+  virtual RankerSpec spec() const = 0;
   /// The names that score() gives.
   virtual std::vector<std::string> outputs() const = 0;
   /// The weights nearest to the logits that all of them depend on: what losses are balanced by.

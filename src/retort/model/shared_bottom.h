@@ -21,13 +21,14 @@ class SharedBottom : public RankingModel {
  public:
   SharedBottom(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  RankerSpec spec() const override { return input_.spec("shared_bottom", options_); }
   std::vector<std::string> outputs() const override;
   std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:
   TeacherInput input_;
-  TaskForest forest_;
+  TeacherOptions options_;
   Mlp bottom_{nullptr};
   std::vector<Mlp> towers_;  // a task each
 };

@@ -3,7 +3,9 @@
 namespace retort {
 
 Single::Single(const Schema& schema, const TeacherOptions& options)
-    : input_(*this, schema, options.features) {
+    : input_(*this, schema, options.features), spec_(input_.spec("single", options)) {
+  spec_.tasks = {RankedTask{"read"}};
+  spec_.seconds_cap = 0;
   std::vector<int32_t> tower = options.tower_layers;
   tower.push_back(1);
   expert_ = Mlp(MlpOptions{

@@ -17,12 +17,14 @@ class Single : public RankingModel {
  public:
   Single(const Schema& schema, const TeacherOptions& options);
   TaskLogits score(const TensorBatch& batch) override;
+  RankerSpec spec() const override { return spec_; }
   std::vector<std::string> outputs() const override { return {"read"}; }
   std::vector<torch::Tensor> common_weights() override;
   void initialise(const Rng& init, double embedding_deviation);
 
  private:
   TeacherInput input_;
+  RankerSpec spec_;
   Mlp expert_{nullptr}, tower_{nullptr};
 };
 

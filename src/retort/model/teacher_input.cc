@@ -9,11 +9,13 @@ TeacherInput::TeacherInput(torch::nn::Module& model, const Schema& schema,
   const auto side = [&](Side which) {
     return make_input(schema, which, "teacher", "teacher.", options);
   };
-  const InputSpec user = side(Side::kUser), item = side(Side::kItem), pair = side(Side::kPair);
-  const TableMap tables = make_tables(model, {&user, &item, &pair});
-  user_ = InputLayer(user, tables);
-  item_ = InputLayer(item, tables);
-  pair_ = InputLayer(pair, tables);
+  user_spec_ = side(Side::kUser);
+  item_spec_ = side(Side::kItem);
+  pair_spec_ = side(Side::kPair);
+  const TableMap tables = make_tables(model, {&user_spec_, &item_spec_, &pair_spec_});
+  user_ = InputLayer(user_spec_, tables);
+  item_ = InputLayer(item_spec_, tables);
+  pair_ = InputLayer(pair_spec_, tables);
   if (width() == 0) fail<ConfigError>("teacher: no feature is left to see");
 }
 
@@ -27,6 +29,23 @@ bool all_apart(const TensorBatch& batch) {
 }
 
 }  // namespace
+
+RankerSpec TeacherInput::spec(const char* kind, const TeacherOptions& options) const {
+  RankerSpec spec;
+  spec.kind = kind;
+  spec.user = user_spec_;
+  spec.item = item_spec_;
+  spec.pair = pair_spec_;
+  spec.experts = options.experts;
+  spec.shared_experts = options.shared_experts;
+  spec.task_experts = options.task_experts;
+  spec.levels = options.levels;
+  spec.expert_layers = options.expert_layers;
+  spec.tower_layers = options.tower_layers;
+  for (const Task& task : options.tasks.tasks) spec.tasks.push_back({task.name, task.parent});
+  spec.seconds_cap = options.tasks.seconds_cap;
+  return spec;
+}
 
 GroupedRows TeacherInput::forward(const TensorBatch& batch) {
   std::vector<SideInput> own;

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include "retort/bundle/ranker_spec.h"
 #include "retort/model/options.h"
 #include "retort/nn/dense_layer.h"
 #include "retort/nn/input.h"
@@ -19,9 +20,12 @@ class TeacherInput {
   /// [R, their width] are a row's own. Where no row shares anything, all of x [R, width] is its
   /// own.
   GroupedRows forward(const TensorBatch& batch);
+  /// The inputs, forest and layers of a teacher of this kind (RankerSpec::kind).
+  RankerSpec spec(const char* kind, const TeacherOptions& options) const;
   int32_t width() const { return user_.width() + item_.width() + pair_.width(); }
 
  private:
+  InputSpec user_spec_, item_spec_, pair_spec_;
   InputLayer user_, item_, pair_;
 };
 

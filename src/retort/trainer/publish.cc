@@ -30,6 +30,11 @@ PublishResult publish_run(const fs::path& run, const fs::path& bundles,
   contents.embeddings = parse_table_storage(options.embeddings);
   contents.index = options.index;
   contents.moment = options.moment;
+  if (options.with_teacher) {
+    contents.teacher = model.teacher_spec();
+    contents.teacher_weights = scratch.path() / "teacher.safetensors";
+    model.save_teacher(contents.teacher_weights);
+  }
   contents.recipe = model.recipe();
   contents.provenance = {{"run", read_json(RunPaths(run).info)},
                          {"dataset_digest", dataset_digest(dataset)}};

@@ -16,11 +16,13 @@ struct PublishOptions {
   std::optional<double> beta;     // popularity correction, instead of the run's own
   std::vector<double> fusion;     // shares of tasks, instead of the run's own
   std::optional<int64_t> moment;  // of all features, us; absent: the end of the log
+  bool with_teacher = false;      // the bundle carries the run's teacher as well
   std::string device = "auto";
 };
 
-/// Throws DataError where run and dataset do not belong together, ConfigError on an option that
-/// does not go with the model, and what publish_bundle throws.
+/// Throws ConfigError for with_teacher where the run has none, DataError where run and dataset do
+/// not belong together, ConfigError on an option that does not go with the model, and what
+/// publish_bundle throws.
 PublishResult publish_run(const fs::path& run, const fs::path& bundles,
                           const PublishOptions& options);
 

@@ -1,6 +1,6 @@
 #include "retort/trainer/trained_model.h"
 
-#include <optional>
+#include <algorithm>
 
 #include "retort/bundle/safetensors.h"
 #include "retort/common/error.h"
@@ -13,13 +13,48 @@
 
 namespace retort {
 
+namespace {
+
+/// Tables kept in bf16 are written in fp32.
+void save_weights_of(const NamedTensors& tensors, const fs::path& path) {
+  std::map<std::string, TensorView> views;
+  NamedTensors kept;  // the views' bytes live here
+  for (const auto& [name, tensor] : tensors) {
+    const torch::Tensor flat = kept[name] = tensor.cpu().to(torch::kFloat32).contiguous();
+    views[name] = {
+        "F32", flat.sizes().vec(), {static_cast<const std::byte*>(flat.data_ptr()), flat.nbytes()}};
+  }
+  write_safetensors(path, views, {{"format", "pt"}});
+}
+
+/// Whether a weight of the student is one of the ranking model as well: a table or of a sequence.
+bool is_lent(const RankerSpec& ranker, const std::string& weight) {
+  return std::ranges::any_of(table_fields(ranker),
+                             [&](const FieldSpec& f) { return f.table + ".weight" == weight; }) ||
+         std::ranges::any_of(ranker.sequences, [&](const SequenceSpec& sequence) {
+           return weight.starts_with(sequence.name + ".");
+         });
+}
+
+}  // namespace
+
 struct TrainedModel::State {
   std::string name;
   Json recipe;
   ModelSpec spec;
   std::shared_ptr<CandidateModel> student;
   std::unique_ptr<TorchTowers> towers;
+  std::shared_ptr<RankingModel> ranker;
   std::unique_ptr<TorchPairScorer> teacher;
+
+  const RankingModel& ranking_model() const {
+    if (ranker == nullptr)
+      fail<ConfigError>(
+          "{}: the run has no teacher to publish; train a recipe that has a [teacher], such as "
+          "dmtl, or publish without --with-teacher",
+          name);
+    return *ranker;
+  }
 };
 
 TrainedModel::TrainedModel(const fs::path& run, const Dataset& dataset, const std::string& device)
@@ -32,6 +67,7 @@ TrainedModel::TrainedModel(const fs::path& run, const Dataset& dataset, const st
   state_->spec = std::move(models.spec);
   state_->student = models.student;
   state_->towers = std::make_unique<TorchTowers>(state_->student, dataset.schema(), where);
+  state_->ranker = models.teacher;
   if (models.teacher != nullptr)
     state_->teacher = std::make_unique<TorchPairScorer>(models.teacher, dataset.schema(), where);
 }
@@ -50,14 +86,18 @@ void TrainedModel::set_fusion(double w) {
 const PairScorer* TrainedModel::teacher() const { return state_->teacher.get(); }
 
 void TrainedModel::save_student(const fs::path& path) const {
-  std::map<std::string, TensorView> views;
-  NamedTensors kept;  // the views' bytes live here
-  for (const auto& [name, tensor] : named_weights(*state_->student)) {
-    const torch::Tensor flat = kept[name] = tensor.cpu().contiguous();
-    views[name] = {
-        "F32", flat.sizes().vec(), {static_cast<const std::byte*>(flat.data_ptr()), flat.nbytes()}};
-  }
-  write_safetensors(path, views, {{"format", "pt"}});
+  save_weights_of(named_weights(*state_->student), path);
+}
+
+RankerSpec TrainedModel::teacher_spec() const { return state_->ranking_model().spec(); }
+
+void TrainedModel::save_teacher(const fs::path& path) const {
+  state_->ranking_model();
+  NamedTensors weights = named_weights(*state_->ranker);
+  if (state_->ranker->shares_student())
+    for (const auto& [name, tensor] : named_weights(*state_->student))
+      if (is_lent(state_->ranker->spec(), name)) weights.emplace(name, tensor);
+  save_weights_of(weights, path);
 }
 
 void keep_fusion(const fs::path& run, double w) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "retort/bundle/model_spec.h"
+#include "retort/bundle/ranker_spec.h"
 #include "retort/common/file.h"
 #include "retort/dataset/dataset.h"
 #include "retort/metric/towers.h"
@@ -34,6 +35,11 @@ class TrainedModel {
   const PairScorer* teacher() const;
   /// Writes the student's weights (named as ModelSpec says) as safetensors.
   void save_student(const fs::path& path) const;
+  /// The teacher's architecture. Throws ConfigError if the run has none.
+  RankerSpec teacher_spec() const;
+  /// Writes the weights that teacher_spec() names, also those that it shares with the student.
+  /// Throws ConfigError if the run has no teacher.
+  void save_teacher(const fs::path& path) const;
 
  private:
   struct State;

@@ -17,7 +17,8 @@ namespace {
 struct Flags {
   std::vector<std::string> models;
   ServerOptions options;
-  double poll = 1, drain = 8, deadline = 2;
+  double poll = 1, drain = 8, deadline = 2, exposures_every = 30;
+  std::string window = "1d";
 };
 
 /// "dmtl=bundles/dmtl", or a folder alone, which then is called as the folder is.
@@ -38,6 +39,10 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   options.queue.threads = common.threads;
   options.poll = milliseconds(flags.poll);
   options.listener.deadline = milliseconds(flags.deadline);
+  options.exposures.every = milliseconds(flags.exposures_every);
+  options.defaults.window = parse_window(flags.window, "--window");
+  Exploration& exploration = options.defaults.exploration;
+  if (exploration.from == 0) exploration.from = default_pool(exploration.slots, options.retrieval);
   set_threads(1);  // requests are what runs side by side
   Server server(options);
   log_info("server", "listening on {}:{}{}", options.listener.address, server.port(),
@@ -73,6 +78,22 @@ void add_listener_flags(CLI::App& app, Flags& flags) {
       ->check(CLI::NonNegativeNumber);
 }
 
+void add_exposure_flags(CLI::App& app, Flags& flags) {
+  ServerOptions& options = flags.options;
+  app.add_option("--window", flags.window,
+                 "of the popular channel, 1m to 7d; 1d by default; a request may say another");
+  app.add_option("--exposures", options.exposures.folder,
+                 "folder for what is shown and what users do, in Parquet that `retort ingest served` "
+                 "reads");
+  app.add_option("--exposures-every", flags.exposures_every,
+                 "seconds a row may wait for its file; 30 by default")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--explore", options.defaults.exploration.slots,
+                 "so many of the last positions are drawn at random, with logged propensities");
+  app.add_option("--explore-from", options.defaults.exploration.from,
+                 "candidates they are drawn from; 10 a slot by default");
+}
+
 Action add(CLI::App& app, const CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   ServerOptions& options = flags->options;
@@ -95,6 +116,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
       ->check(CLI::PositiveNumber);
   app.add_option("--batch", options.queue.batch, "user towers run together at most; 16 by default")
       ->check(CLI::PositiveNumber);
+  add_exposure_flags(app, *flags);
   add_listener_flags(app, *flags);
   return [flags, &common] { return run(*flags, common); };
 }

@@ -27,6 +27,14 @@ class ItemOverlay {
   /// ConfigError on a wrong condition.
   virtual std::vector<Hit> search(std::span<const float> query, int32_t k, const std::string& where,
                                   std::span<const std::string> exclude) const = 0;
+  struct Own {
+    std::string id;
+    std::vector<float> vector;  // [vector_dim of the bundle]
+  };
+  /// Of these ids, in their order, the overlay's own items for which `where` holds. Throws
+  /// ConfigError on a wrong condition.
+  virtual std::vector<Own> find(std::span<const std::string> ids,
+                                const std::string& where) const = 0;
   /// Brings up to now what ages by itself. Thread-safe; to be called every few minutes.
   virtual void refresh() {}
 };

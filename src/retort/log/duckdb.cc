@@ -140,12 +140,6 @@ std::string message_of(std::string_view what, const char* error) {
   return what.empty() ? text : fmt::format("{}: {}", what, text);
 }
 
-/// A query that ended in an error did so because of Ctrl-C, or of what it was asked.
-[[noreturn]] void fail_query(std::string_view what, const char* error) {
-  check_interrupt("ingest");
-  throw DataError(message_of(what, error));
-}
-
 }  // namespace
 
 struct ResultChunk::State {
@@ -216,13 +210,21 @@ std::vector<std::string> ResultChunk::texts(int column, int64_t row) const {
 struct DuckDb::State {
   duckdb_database database = nullptr;
   duckdb_connection connection = nullptr;
-  std::optional<InterruptWatch> watch;
+  std::optional<InterruptWatch> watch;  // of one that may be interrupted
   ~State() {
     watch.reset();
     duckdb_disconnect(&connection);
     duckdb_close(&database);
   }
 
+  void check_interrupt() const {
+    if (watch) retort::check_interrupt("ingest");
+  }
+  /// A query that ended in an error did so because of Ctrl-C, or of what it was asked.
+  [[noreturn]] void fail_query(std::string_view what, const char* error) const {
+    check_interrupt();
+    throw DataError(message_of(what, error));
+  }
   void prepare(Statements& statements, idx_t index, Prepared& prepared, std::string_view what) {
     if (duckdb_prepare_extracted_statement(connection, statements.handle, index,
                                            &prepared.handle) == DuckDBError)
@@ -241,9 +243,9 @@ struct DuckDb::State {
       const duckdb_pending_state state = duckdb_pending_execute_task(pending.handle);
       if (state == DUCKDB_PENDING_ERROR) fail_query(what, duckdb_pending_error(pending.handle));
       if (duckdb_pending_execution_is_finished(state)) return;
-      if (interrupted()) {  // before other threads' tasks are waited for
+      if (watch && interrupted()) {  // before other threads' tasks are waited for
         duckdb_interrupt(connection);
-        check_interrupt("ingest");
+        check_interrupt();
       }
       if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
         std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -277,7 +279,7 @@ DuckDb::DuckDb(DuckDbOptions options) : state_(std::make_unique<State>()) {
   }
   if (duckdb_connect(state_->database, &state_->connection) == DuckDBError)
     fail<IoError>("{}: DuckDB refuses a connection", path);
-  state_->watch.emplace(state_->connection);
+  if (options.interruptible) state_->watch.emplace(state_->connection);
   try {
     run("SET memory_limit = " + sql_string(options.memory_limit));
   } catch (const DataError& wrong) {
@@ -298,11 +300,11 @@ void DuckDb::run(const std::string& sql, std::string_view what, Progress* progre
     state_->prepare(statements, i, prepared, what);
     Pending pending;
     if (duckdb_pending_prepared(prepared.handle, &pending.handle) == DuckDBError)
-      fail_query(what, duckdb_pending_error(pending.handle));
+      state_->fail_query(what, duckdb_pending_error(pending.handle));
     state_->finish(pending, what, progress);
     Result result;
     if (duckdb_execute_pending(pending.handle, &result.handle) == DuckDBError)
-      fail_query(what, duckdb_result_error(&result.handle));
+      state_->fail_query(what, duckdb_result_error(&result.handle));
   }
 }
 
@@ -314,9 +316,9 @@ void DuckDb::query(const std::string& sql, const std::function<void(const Result
   state_->prepare(statements, 0, prepared, what);
   Result result;
   if (duckdb_execute_prepared_streaming(prepared.handle, &result.handle) == DuckDBError)
-    fail_query(what, duckdb_result_error(&result.handle));
+    state_->fail_query(what, duckdb_result_error(&result.handle));
   while (true) {
-    check_interrupt("ingest");
+    state_->check_interrupt();
     Chunk chunk;
     chunk.handle = duckdb_fetch_chunk(result.handle);
     if (chunk.handle == nullptr) break;
@@ -328,7 +330,7 @@ void DuckDb::query(const std::string& sql, const std::function<void(const Result
     if (view.rows > 0) each(ResultChunk(&view));
   }
   if (const char* error = duckdb_result_error(&result.handle); error != nullptr && *error != '\0')
-    fail_query(what, error);
+    state_->fail_query(what, error);
 }
 
 std::optional<int64_t> DuckDb::query_integer(const std::string& sql) {

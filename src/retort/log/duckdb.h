@@ -46,6 +46,8 @@ struct DuckDbOptions {
   std::string memory_limit = "2GB";
   fs::path temporary_folder;  // where DuckDB spills; empty = beside the database
   int threads = 0;            // 0 = threads() of the process
+  bool interruptible =
+      true;  // false: goes on after Ctrl-C, as what must be written at the end does
 };
 
 /// A database with one connection. Extensions are neither installed nor loaded on their own.

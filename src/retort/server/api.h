@@ -3,11 +3,13 @@
 
 #include <atomic>
 
+#include "retort/server/exposure_log.h"
 #include "retort/server/feature_store.h"
 #include "retort/server/live_items.h"
 #include "retort/server/model_choice.h"
 #include "retort/server/model_store.h"
 #include "retort/server/router.h"
+#include "retort/server/trailing_popularity.h"
 
 namespace retort {
 
@@ -24,9 +26,15 @@ void add_embed_routes(Router& router, const ModelChoice& models, ApiLimits limit
 void add_explain_routes(Router& router, const ModelChoice& models, ApiLimits limits);
 /// PUT and DELETE /v1/items/{id}, POST /v1/items:bulk.
 void add_item_routes(Router& router, LiveItems& items, ApiLimits limits);
-/// POST and GET /v1/users/{id}/events, PUT /v1/users/{id}. Where `users` is null they say how to
-/// have one.
-void add_user_routes(Router& router, FeatureStore* users, ApiLimits limits);
+/// Where events go.
+struct EventSinks {
+  FeatureStore* users = nullptr;  // null: later requests do not see them
+  TrailingPopularity& popularity;
+  ExposureLog* exposures = nullptr;  // null: they are not logged
+};
+/// POST and GET /v1/users/{id}/events, PUT /v1/users/{id}. Where there is no store of users (for
+/// events: nor a log) they say how to have one.
+void add_user_routes(Router& router, const EventSinks& sinks, ApiLimits limits);
 /// GET /healthz: the process answers; /readyz: it takes requests.
 void add_health_routes(Router& router, const ModelStore& models, const std::atomic<bool>& draining);
 

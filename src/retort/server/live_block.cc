@@ -12,6 +12,7 @@ LiveBlock::LiveBlock(const ItemAttributes& columns, Rows rows)
   for (const auto& row : rows_) {
     vectors_.insert(vectors_.end(), row->vector.begin(), row->vector.end());
     first_expiry_ = std::min(first_expiry_, row->expires);
+    place_.emplace(row->id, static_cast<int32_t>(place_.size()));
   }
   size_t column = 0;
   for (const auto& [name, kind] : columns.columns()) {
@@ -44,6 +45,13 @@ void LiveBlock::add_numbers(const std::string& name, size_t column) {
   auto& numbers = *numbers_.emplace_back(std::make_unique<std::vector<double>>());
   for (const auto& row : rows_) numbers.push_back(std::get<double>(row->attributes[column]));
   attributes_.add(name, NumberAttribute{numbers});
+}
+
+const LiveRow* LiveBlock::find(const std::string& id, int64_t now) const {
+  const auto at = place_.find(id);
+  if (at == place_.end()) return nullptr;
+  const LiveRow* row = rows_[static_cast<size_t>(at->second)].get();
+  return row->expires <= now ? nullptr : row;
 }
 
 void LiveBlock::offer(std::span<const float> query, const std::string& where, int64_t now,

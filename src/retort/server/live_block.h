@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "retort/index/filter.h"
@@ -29,6 +31,12 @@ class LiveBlock {
   /// `first`. Throws ConfigError on a wrong condition.
   void offer(std::span<const float> query, const std::string& where, int64_t now, int32_t first,
              TopK& best) const;
+  /// Null if the block does not have the item, or has it no longer.
+  const LiveRow* find(const std::string& id, int64_t now) const;
+  /// The rows for which `where` holds. Throws as `offer`.
+  ItemFilter matching(const std::string& where) const { return filter_items(where, attributes_); }
+  /// Of a row that `find` gave.
+  int32_t place_of(const LiveRow* row) const { return place_.at(row->id); }
   const Rows& rows() const { return rows_; }
   int64_t first_expiry() const { return first_expiry_; }
 
@@ -45,6 +53,7 @@ class LiveBlock {
   Rows rows_;
   std::vector<float> vectors_;  // [rows, dim]
   int64_t first_expiry_ = kNever;
+  std::unordered_map<std::string_view, int32_t> place_;  // by id
   std::vector<std::unique_ptr<Texts>> texts_;
   std::vector<std::unique_ptr<std::vector<double>>> numbers_;
   ItemAttributes attributes_;

@@ -147,6 +147,28 @@ std::vector<LiveIndex::Hit> LiveIndex::search(std::span<const float> query, int3
   return hits;
 }
 
+std::vector<LiveIndex::Own> LiveIndex::find(std::span<const std::string> ids,
+                                            const std::string& where) const {
+  const std::shared_ptr<const Snapshot> held = snapshot();
+  const int64_t now = items_.now();
+  if (held->blocks.empty() && !where.empty()) filter_items(where, bundle_.attributes());
+  std::vector<const LiveRow*> found(ids.size());
+  for (const auto& block : held->blocks) {
+    if (block == nullptr) continue;
+    std::optional<ItemFilter> matching;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const LiveRow* row = found[i] == nullptr ? block->find(ids[i], now) : nullptr;
+      if (row == nullptr) continue;
+      if (!where.empty() && !matching) matching = block->matching(where);
+      if (!matching || matching->allows(block->place_of(row))) found[i] = row;
+    }
+  }
+  std::vector<Own> own;
+  for (const LiveRow* row : found)
+    if (row != nullptr) own.push_back({row->id, row->vector});
+  return own;
+}
+
 void LiveIndex::refresh() {
   const std::lock_guard one(refresh_mutex_);
   {

@@ -41,6 +41,7 @@ class LiveIndex : public ItemOverlay {
   void hide(ItemFilter& filter) const override;
   std::vector<Hit> search(std::span<const float> query, int32_t k, const std::string& where,
                           std::span<const std::string> exclude) const override;
+  std::vector<Own> find(std::span<const std::string> ids, const std::string& where) const override;
   /// Computes all vectors again as of now: an item's age is otherwise that of its put, or of the
   /// moment the index was made. May run beside everything else.
   void refresh() override;

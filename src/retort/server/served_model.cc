@@ -6,6 +6,7 @@
 
 #include "retort/bundle/bundle_format.h"
 #include "retort/common/error.h"
+#include "retort/server/bundle_popularity.h"
 
 namespace retort {
 namespace {
@@ -27,6 +28,7 @@ ServedModel::ServedModel(std::string name, int64_t version, const fs::path& fold
       start_(std::chrono::steady_clock::now()),
       bundle_(folder),
       retriever_(bundle_) {
+  by_popularity_ = items_by_popularity(bundle_);
   smoke_recall_ = ask_smoke_queries();
   if (smoke_recall_ < kLeastSmokeRecall * published_recall(bundle_))
     fail<DataError>("{}: finds {:.0f}% of what its smoke queries say it should", folder.string(),

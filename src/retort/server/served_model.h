@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "retort/bundle/bundle.h"
 #include "retort/encoder/retriever.h"
@@ -22,6 +23,8 @@ class ServedModel {
   int64_t version() const { return version_; }
   const Bundle& bundle() const { return bundle_; }
   const Retriever& retriever() const { return retriever_; }
+  /// All items; see bundle_popularity.h. [items]
+  const std::vector<int32_t>& by_popularity() const { return by_popularity_; }
   /// Items that came or went since, searched with the bundle's; null without.
   const ItemOverlay* overlay() const { return overlay_.get(); }
   ItemOverlay* overlay() { return overlay_.get(); }
@@ -40,6 +43,7 @@ class ServedModel {
   std::chrono::steady_clock::time_point start_;
   Bundle bundle_;
   Retriever retriever_;
+  std::vector<int32_t> by_popularity_;
   std::unique_ptr<ItemOverlay> overlay_;
   double smoke_recall_ = 1, load_seconds_ = 0;
 };

@@ -56,6 +56,8 @@ struct Server::State {
   std::atomic<bool> draining{false};
   Tokens tokens;
   LiveItems items;
+  TrailingPopularity popularity;
+  std::unique_ptr<ExposureLog> exposures;
   std::unique_ptr<FeatureStore> users;
   std::optional<ModelStore> models;
   std::optional<ModelChoice> choice;
@@ -98,7 +100,7 @@ void Server::State::add_routes(const ServerOptions& options) {
   add_explain_routes(router, *choice, options.api);
   add_model_routes(router, *models);
   add_item_routes(router, items, options.api);
-  add_user_routes(router, users.get(), options.api);
+  add_user_routes(router, {users.get(), popularity, exposures.get()}, options.api);
   add_health_routes(router, *models, draining);
   router.add(
       {"GET", "/metrics", Scope::kOpen, Lane::kSlow, [this](const HttpRequest&, const PathValues&) {
@@ -122,6 +124,18 @@ void Server::State::add_gauges() {
                  [this] { return static_cast<double>(queue->waiting(WorkQueue::Lane::kSlow)); });
   metrics->gauge("retort_live_items", "records of live items",
                  [this] { return static_cast<double>(items.size()); });
+  metrics->total("retort_popularity_clicks_total", "clicks counted by the popular channel",
+                 [this] { return static_cast<double>(popularity.counted()); });
+  if (exposures != nullptr) {
+    const ExposureLog::Counts& logged = exposures->counts();
+    metrics->total("retort_exposures_total", "rows taken, one an item shown",
+                   of(logged.exposures));
+    metrics->total("retort_exposures_events_total", "events taken", of(logged.events));
+    metrics->total("retort_exposures_dropped_total", "rows of either lost: too many, or no disk",
+                   of(logged.dropped));
+    metrics->total("retort_exposures_files_total", "files written", of(logged.files));
+    metrics->gauge("retort_exposures_waiting", "rows not written yet", of(logged.waiting));
+  }
   if (users == nullptr) return;
   const auto store = [this](uint64_t StoreCounters::*count) {
     return [this, count] { return static_cast<double>(users->counters().*count); };
@@ -207,14 +221,19 @@ Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(op
   check_address(options);
   State& state = *state_;
   if (!options.tokens.empty()) state.tokens = Tokens(options.tokens);
+  check_exploration(options.defaults.exploration, options.retrieval);
   if (!options.users.empty()) state.users = open_feature_store(options.users);
+  if (!options.exposures.folder.empty())
+    state.exposures = std::make_unique<ExposureLog>(options.exposures);
   state.open_models(options);
   state.add_routes(options);
   state.metrics.emplace(state.router.routes());
   for (const std::string& name : state.models->names())
     state.metrics->swapped(name, state.models->find(name)->version());
-  state.retrieval.emplace(*state.choice, *state.metrics, state.items, state.users.get(),
-                          options.retrieval);
+  state.retrieval.emplace(
+      RetrieveParts{*state.choice, *state.metrics, state.items, state.popularity,
+                    state.users.get(), state.exposures.get()},
+      options.retrieval, options.defaults);
   state.listener.emplace(options.listener, [&state](HttpRequest request, Reply reply) {
     state.handle(std::move(request), std::move(reply));
   });

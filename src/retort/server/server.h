@@ -27,6 +27,8 @@ struct ServerOptions {
   std::chrono::milliseconds poll{1000};  // between two looks at the folders of versions
   fs::path items;                        // where live items are kept; empty: in memory only
   std::string users;                     // URL of the store of users; empty: none
+  ExposureLogOptions exposures;          // folder empty: nothing is logged
+  RetrieveDefaults defaults;
   fs::path tokens;                       // empty: nobody is asked for one
   bool open = false;                     // without tokens on other addresses than the machine's own
 };

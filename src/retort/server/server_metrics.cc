@@ -77,10 +77,19 @@ void ServerMetrics::gauge(const std::string& name, const std::string& help,
   gauges_.push_back({&made, std::move(read)});
 }
 
+void ServerMetrics::total(const std::string& name, const std::string& help,
+                          std::function<double()> read) {
+  prometheus::Counter& made = counter(name, help);
+  const std::lock_guard lock(mutex_);
+  totals_.push_back({&made, std::move(read)});
+}
+
 std::string ServerMetrics::text() const {
   {
     const std::lock_guard lock(mutex_);
     for (const Gauge& gauge : gauges_) gauge.gauge->Set(gauge.read());
+    for (const Total& total : totals_)
+      total.counter->Increment(total.read() - total.counter->Value());
   }
   return prometheus::TextSerializer().Serialize(registry_->Collect());
 }

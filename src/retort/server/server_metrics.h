@@ -35,6 +35,8 @@ class ServerMetrics {
                                const std::map<std::string, std::string>& labels = {});
   /// `read` is asked at every scrape.
   void gauge(const std::string& name, const std::string& help, std::function<double()> read);
+  /// The same of what only grows.
+  void total(const std::string& name, const std::string& help, std::function<double()> read);
   std::string text() const;
 
  private:
@@ -51,7 +53,12 @@ class ServerMetrics {
   prometheus::Histogram *tower_, *search_, *batch_;
   std::map<const Route*, PerRoute> routes_;
   mutable std::mutex mutex_;  // of the maps of statuses and of what is made later
+  struct Total {
+    prometheus::Counter* counter;
+    std::function<double()> read;
+  };
   std::vector<Gauge> gauges_;
+  std::vector<Total> totals_;
 };
 
 }  // namespace retort

@@ -37,9 +37,12 @@ UserEvent read_event(const Json& json) {
   return event;
 }
 
-/// One event, or {"events": [..]}, oldest or newest first alike.
-HttpResponse append_events(FeatureStore& users, ApiLimits limits, const HttpRequest& request,
+/// One event, or {"events": [..]}, oldest or newest first alike. Without a store they still count
+/// as clicks and reach the log.
+HttpResponse append_events(const EventSinks& sinks, ApiLimits limits, const HttpRequest& request,
                            const std::string& user) {
+  if (sinks.exposures == nullptr) store_of(sinks.users);
+  check_user_key(user);
   const Json json = parse_object(request.body);
   std::vector<UserEvent> events;
   if (json.contains("events")) {
@@ -51,8 +54,12 @@ HttpResponse append_events(FeatureStore& users, ApiLimits limits, const HttpRequ
   }
   if (std::ssize(events) > limits.rows)
     throw HttpError(400, fmt::format("{} events, expected at most {}", events.size(), limits.rows));
+  if (sinks.users != nullptr)
+    for (const UserEvent& event : events)
+      if (!sinks.users->append_event(user, event)) return unavailable();
   for (const UserEvent& event : events)
-    if (!users.append_event(user, event)) return unavailable();
+    if (event.clicked && event.stream.empty()) sinks.popularity.add(event.item, event.time);
+  if (sinks.exposures != nullptr) sinks.exposures->add(user, events);
   return json_response({{"user", user}, {"events", events.size()}}, 202);
 }
 
@@ -84,11 +91,12 @@ HttpResponse put_user(FeatureStore& users, const HttpRequest& request, const std
 
 }  // namespace
 
-void add_user_routes(Router& router, FeatureStore* users, ApiLimits limits) {
+void add_user_routes(Router& router, const EventSinks& sinks, ApiLimits limits) {
   router.add({"POST", "/v1/users/{id}/events", Scope::kEvents, Lane::kSlow,
-              [users, limits](const HttpRequest& request, const PathValues& values) {
-                return append_events(store_of(users), limits, request, values.at("id"));
+              [sinks, limits](const HttpRequest& request, const PathValues& values) {
+                return append_events(sinks, limits, request, values.at("id"));
               }});
+  FeatureStore* users = sinks.users;
   router.add({"GET", "/v1/users/{id}/events", Scope::kEvents, Lane::kSlow,
               [users](const HttpRequest&, const PathValues& values) {
                 return show_user(store_of(users), values.at("id"));

@@ -1,0 +1,19 @@
+// Parquet files of exposures and events: what their columns are, and how they come to be.
+#pragma once
+
+#include <deque>
+
+#include "retort/server/exposure_log.h"
+
+namespace retort {
+
+/// Write a file whole or not at all: under another name, synced, renamed. Throw IoError or
+/// DataError.
+/// request_id, user_id (null where unknown), item_id, time, position (1 is the top), model,
+/// version, arm (null where the request named its model), channel, score, propensity (of this item
+/// at this position): a row an item.
+void write_parquet(const fs::path& path, const std::deque<Exposure>& exposures);
+/// user_id, item_id, time, clicked, seconds (null where unknown), stream (null: the clicks).
+void write_parquet(const fs::path& path, const std::deque<LoggedEvent>& events);
+
+}  // namespace retort

@@ -1,0 +1,26 @@
+// Towers as ONNX graphs, for runtimes that are not Retort: docs/onnx.md is the reference.
+#pragma once
+
+#include <string>
+
+#include "retort/bundle/bundle.h"
+#include "retort/common/json.h"
+
+namespace retort {
+
+struct OnnxModel {
+  std::string file;  // its bytes
+  Json signature;    // {"inputs": [{"name", "dtype", "shape", ..}], "outputs": [..]}
+};
+
+/// From ids and transformed dense values to vectors as the bundle's index compares them, those of
+/// popularity included. Equal to TowerEncoder to 1e-4. Throws DataError if a weight is missing or a
+/// tower takes more than a file holds.
+OnnxModel onnx_user_tower(const Bundle& bundle);
+OnnxModel onnx_item_tower(const Bundle& bundle);
+
+/// Writes user_tower.onnx, item_tower.onnx, signature.json and the vocabularies that they need,
+/// vocabulary.NAME.json, into the folder, which is made. Returns the signature. Throws IoError.
+Json export_onnx(const Bundle& bundle, const fs::path& folder);
+
+}  // namespace retort

@@ -9,6 +9,7 @@
 #include "retort/cli/command.h"
 #include "retort/common/error.h"
 #include "retort/common/text.h"
+#include "retort/encoder/onnx_towers.h"
 #include "retort/encoder/retriever.h"
 #include "retort/server/feature_store.h"
 
@@ -16,7 +17,7 @@ namespace retort {
 namespace {
 
 struct Flags {
-  std::string bundle, vectors, format, out, store;
+  std::string bundle, vectors, format, out, store, onnx;
 };
 
 Answer fill(const Flags& flags) {
@@ -27,10 +28,20 @@ Answer fill(const Flags& flags) {
                       bundle.version(), flags.store)};
 }
 
+Answer write_onnx(const Flags& flags) {
+  const Bundle bundle{fs::path(flags.bundle)};
+  export_onnx(bundle, flags.onnx);
+  return {{{"version", bundle.version()}, {"path", flags.onnx}},
+          fmt::format("user_tower.onnx and item_tower.onnx of version {} are in {}; signature.json "
+                      "says what they take.\n",
+                      bundle.version(), flags.onnx)};
+}
+
 Answer run(const Flags& flags) {
+  if (!flags.onnx.empty()) return write_onnx(flags);
   if (!flags.store.empty()) return fill(flags);
   if (flags.vectors.empty() || flags.format.empty())
-    fail<ConfigError>("export: give --vectors and --format, or --users-to");
+    fail<ConfigError>("export: give --vectors and --format, --onnx or --users-to");
   const Bundle bundle{fs::path(flags.bundle)};
   const Retriever retriever(bundle);
   const VectorSource source =
@@ -56,6 +67,9 @@ Action add(CLI::App& app, const CommonFlags&) {
   app.add_option("--format", flags->format, "parquet or npy")
       ->check(CLI::IsMember({"parquet", "npy"}));
   app.add_option("--out", flags->out, "the file to write; default: users.npy and the like");
+  app.add_option("--onnx", flags->onnx,
+                 "the folder for both towers as ONNX models, with what their inputs are")
+      ->excludes(vectors);
   app.add_option("--users-to", flags->store,
                  "fills a store of users for `retort serve --users`: lmdb:FOLDER or redis://HOST")
       ->excludes(vectors);
@@ -66,9 +80,10 @@ Action add(CLI::App& app, const CommonFlags&) {
 
 Command export_command() {
   return {{.name = "export",
-           .summary = "a bundle's vectors for other tools, its users for a store",
+           .summary = "a bundle's vectors for other tools, its towers as ONNX, its users for a store",
            .examples = "  retort export bundles/dmtl --vectors items --format parquet\n"
                        "  retort export bundles/dmtl --vectors users --format npy --out users.npy\n"
+                       "  retort export bundles/dmtl --onnx towers\n"
                        "  retort export bundles/dmtl --users-to lmdb:state/users\n"},
           &add};
 }

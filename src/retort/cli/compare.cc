@@ -9,11 +9,9 @@
 #include "retort/common/error.h"
 #include "retort/common/log.h"
 #include "retort/common/recipe.h"
-#include "retort/dataset/builder.h"
-#include "retort/sim/simulate.h"
+#include "retort/study/compare_data.h"
 #include "retort/study/compare_plot.h"
 #include "retort/study/compare_table.h"
-#include "retort/trainer/run_folder.h"
 
 namespace retort {
 namespace {
@@ -22,6 +20,7 @@ struct Flags {
   std::vector<std::string> recipes;
   std::string preset, dataset, from, out;
   std::optional<int32_t> seeds;
+  std::vector<double> learning_rates;
   JudgingFlags judging;
 };
 
@@ -42,27 +41,6 @@ ComparePlan plan_of(const Flags& flags, const CommonFlags& common) {
   return plan;
 }
 
-/// The resolved data recipe, with the plan's preset for data, else with that of all where it has
-/// it.
-Json data_recipe(const ComparePlan& plan, const std::string& data) {
-  const fs::path file = find_recipe(data, "data");
-  std::string preset = plan.data_preset;
-  if (preset.empty() && has_preset(file, plan.preset)) preset = plan.preset;
-  return load_recipe(file, preset, {});
-}
-
-/// Throws ConfigError if what is in `folder` came of other values of the table [world].
-void check_world(const fs::path& folder, const Json& made_of, const Json& recipe) {
-  const Json asked = recipe.value("world", Json::object());
-  for (const auto& [key, value] : asked.items()) {
-    if (!made_of.contains(key) || made_of[key] == value) continue;
-    fail<ConfigError>(
-        "{}: was made with world.{} = {}, and now {} is asked for; compare with the same preset, "
-        "or into another folder",
-        folder.string(), key, made_of[key].dump(), value.dump());
-  }
-}
-
 /// Whether the plan's data recipes are all of one world.
 bool has_one_world(const ComparePlan& plan) {
   const auto world = [&](const std::string& data) {
@@ -72,41 +50,13 @@ bool has_one_world(const ComparePlan& plan) {
       plan.data, [&](const auto& data) { return world(data) == world(plan.data.front()); });
 }
 
-/// The data recipe's world, made below `out` unless an earlier call did; empty if its log is not
-/// simulated.
-fs::path make_world(const Json& recipe, const fs::path& out) {
-  if (!recipe.contains("world")) return {};
-  fs::path world = out / "world";
-  if (fs::exists(world)) {
-    check_world(world, read_json(world / "world.json").at("options"), recipe);
-    return world;
-  }
-  fs::create_directories(out);
-  simulate(recipe, {.out = world, .seed = {}});
-  return world;
-}
-
-/// Below `out`, ingested unless an earlier call did.
-fs::path make_dataset(const ComparePlan& plan, const std::string& data, const fs::path& from,
-                      const fs::path& out) {
-  fs::path dataset = out / "dataset";
-  const Json recipe = data_recipe(plan, data);
-  if (fs::exists(dataset)) {
-    const Json manifest = read_json(dataset / "manifest.json");
-    check_world(dataset, manifest["recipe"].value("world", Json::object()), recipe);
-    return dataset;
-  }
-  fs::create_directories(out);
-  const IngestResult result = ingest(recipe, {.from = from, .out = dataset, .seed = {}});
-  log_info("compare", "{}", describe(result));
-  return dataset;
-}
-
 /// One dataset: trained, judged. `data` is the name of its recipe, "" for any.
 CompareResult compare_on(const ComparePlan& plan, const std::string& data, const fs::path& folder,
                          const Flags& flags, const CommonFlags& common, CompareOptions options) {
   const Dataset dataset(folder);
   options.seeds = flags.seeds.value_or(plan.seeds);
+  options.learning_rates =
+      flags.learning_rates.empty() ? plan.learning_rates : flags.learning_rates;
   options.device = common.device;
   options.evaluate = judging_options(flags.judging, {});
   want_metrics(plan, dataset, options.evaluate);
@@ -138,7 +88,8 @@ Answer run(const Flags& flags, const CommonFlags& common) {
     fs::path dataset = flags.dataset, world;
     if (simulates) world = make_world(data_recipe(plan, data), one_world ? out : options.out);
     if (dataset.empty())
-      dataset = make_dataset(plan, data, world.empty() ? fs::path(flags.from) : world, options.out);
+      dataset = make_dataset(data_recipe(plan, data), world.empty() ? fs::path(flags.from) : world,
+                             options.out);
     Flags own = flags;
     if (own.judging.truth.empty()) own.judging.truth = world.string();
     measured.push_back({data, compare_on(plan, data, dataset, own, common, options)});
@@ -160,6 +111,11 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--out", flags->out, "the folder of the runs and of the results as JSON")
       ->required();
   app.add_option("--seeds", flags->seeds, "runs of each recipe; 3 by default")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--learning-rates", flags->learning_rates,
+                 "as in 3e-4,1e-3,3e-3: every row takes the one that is best on validation with "
+                 "the first seed")
+      ->delimiter(',')
       ->check(CLI::PositiveNumber);
   app.add_option("--preset", flags->preset, "tiny, small or paper, for every recipe");
   app.add_option("--from", flags->from,

@@ -7,9 +7,9 @@
 int main(int argc, char** argv) {
   using namespace retort;
   const std::vector<Command> commands{
-      train_command(),       evaluate_command(),     compare_command(), publish_command(),
-      tune_fusion_command(), tune_target_command(),  score_command(),   daily_command(),
-      list_torch_command(),  doctor_torch_command(),
+      train_command(),   evaluate_command(),    compare_command(),      world_command(),
+      publish_command(), tune_fusion_command(), tune_target_command(),  score_command(),
+      daily_command(),   list_torch_command(),  doctor_torch_command(),
   };
   return run_command_line("retort", commands, argc, argv, &set_torch_threads);
 }

@@ -31,6 +31,13 @@ CommandHelp compare_help() {
           .reads_recipe = true};
 }
 
+CommandHelp world_help() {
+  return {.name = "world",
+          .summary = "world sweep: in which simulated worlds an order of models holds",
+          .examples = "  retort world sweep dmtl --preset tiny --seeds 1 --out sweep\n",
+          .reads_recipe = true};
+}
+
 CommandHelp publish_help() {
   return {.name = "publish",
           .summary = "a new version of a run's bundle",

@@ -6,6 +6,7 @@
 #include "retort/common/error.h"
 #include "retort/common/log.h"
 #include "retort/common/recipe.h"
+#include "retort/study/compare_rates.h"
 #include "retort/study/evaluate.h"
 #include "retort/trainer/run_folder.h"
 #include "retort/trainer/score_pairs.h"
@@ -78,22 +79,35 @@ Json recipe_of(const CompareOptions& options, const CompareRow& row, int32_t see
   return recipe;
 }
 
-/// Trains what is not finished; the trainer refuses a run begun otherwise.
-void train_all(std::span<const CompareRow> rows, const Dataset& dataset,
+/// Trains what is not finished; the trainer refuses a run begun otherwise. Returns the learning
+/// rates that were chosen, by label.
+Json train_all(std::span<const CompareRow> rows, const Dataset& dataset,
                const CompareOptions& options) {
+  Json rates = Json::object();
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
-    for (const CompareRow& row : rows) {
+    const auto train_run = [&](const Json& recipe, const fs::path& run) {
       TrainOptions training;
-      training.run = run_folder(options, row.label, seed);
-      training.resume = fs::exists(training.run);
+      training.run = run;
+      training.resume = fs::exists(run);
       training.device = options.device;
       training.seed = options.first_seed + seed;
-      fs::create_directories(training.run.parent_path());
-      log_info("compare", "{}, seed {}", row.label, training.seed);
+      fs::create_directories(run.parent_path());
+      train(recipe, dataset, training);
+    };
+    for (const CompareRow& row : rows) {
+      log_info("compare", "{}, seed {}", row.label, options.first_seed + seed);
       if (!row.scores.is_null()) make_scores(options, row, seed, dataset);
-      train(recipe_of(options, row, seed), dataset, training);
+      Json recipe = recipe_of(options, row, seed);
+      const fs::path run = run_folder(options, row.label, seed);
+      if (seed == 0 && !options.learning_rates.empty()) {
+        recipe = with_best_rate(recipe, options.learning_rates, run.parent_path(), run, train_run);
+        rates[row.label] = recipe["optimizer"]["learning_rate"];
+      }
+      if (rates.contains(row.label)) recipe["optimizer"]["learning_rate"] = rates[row.label];
+      train_run(recipe, run);
     }
   }
+  return rates;
 }
 
 std::string teacher_name(std::span<const CompareRow> rows, const std::vector<SeedRows>& judged,
@@ -108,16 +122,18 @@ std::string teacher_name(std::span<const CompareRow> rows, const std::vector<See
   return row == chosen ? "teacher" : "teacher_" + rows[row].label;
 }
 
-/// What a model costs: seconds of its training steps, and of the scores that were made for it.
+/// What a model costs: seconds of its training steps, and of the scores that were made for it, and
+/// the most memory that training held.
 void add_cost(JudgedRow& judged, const CompareRow& row, const CompareOptions& options,
               int32_t seed) {
-  const auto add = [&](const char* name, const Json& seconds) {
-    if (!seconds.is_number()) return;
-    const double value = seconds;
+  const auto add = [&](const char* name, const Json& number, double scale = 1) {
+    if (!number.is_number()) return;
+    const double value = number.get<double>() * scale;
     judged.metrics.push_back({name, {value, value, value}, {}});
   };
   const Json info = read_json(RunPaths(run_folder(options, row.label, seed)).info);
   add("train_seconds", info.at("result").value("train_seconds", Json()));
+  add("train_megabytes", info.at("result").value("peak_bytes", Json()), 1e-6);
   if (!row.scores.is_null())
     add("score_seconds", read_json(scores_of(options, row, seed).string() + ".json").at("seconds"));
 }
@@ -183,6 +199,13 @@ std::string cell_of(const SummaryMetric& metric) {
 
 }  // namespace
 
+std::string describe_rates(const CompareResult& result) {
+  std::string text;
+  for (const auto& [label, rate] : result.learning_rates.items())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", label, rate.get<double>());
+  return text.empty() ? text : "Learning rates, chosen on validation: " + text + ".\n";
+}
+
 CompareResult compare(std::span<const CompareRow> all, const Dataset& dataset,
                       const CompareOptions& options) {
   check_labels({all.begin(), all.end()});
@@ -194,11 +217,11 @@ CompareResult compare(std::span<const CompareRow> all, const Dataset& dataset,
     fail<ConfigError>("compare: seeds must be 1 or more, not {}", options.seeds);
   Judge judge(dataset, options.evaluate);
   fs::create_directories(options.out);
-  train_all(all, dataset, options);
+  CompareResult result;
+  result.learning_rates = train_all(all, dataset, options);
 
   std::vector<SeedRows> judged;
   for (const CompareRow& row : rows) judged.push_back(judge_seeds(row, dataset, options, judge));
-  CompareResult result;
   result.seeds = options.seeds;
   for (const SeedRows& row : judged) result.rows.push_back(summarise(row.models));
   for (size_t at = 0; at < rows.size(); ++at) {
@@ -241,6 +264,7 @@ Json to_json(const CompareResult& result) {
                                    {"high", difference.high}});
   }
   json["warnings"] = result.warnings;
+  if (!result.learning_rates.empty()) json["learning_rates"] = result.learning_rates;
   return json;
 }
 
@@ -269,7 +293,7 @@ std::string table(const CompareResult& result) {
                         : difference.high < 0 ? "worse"
                                               : "not distinguishable");
   }
-  text += describe(result.about);
+  text += describe(result.about) + describe_rates(result);
   for (const std::string& warning : result.warnings) text += "Warning: " + warning + ".\n";
   return text;
 }

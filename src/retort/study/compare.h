@@ -19,6 +19,8 @@ struct CompareOptions {
   fs::path out;                          // runs are out/LABEL/seedK
   std::string results = "compare.json";  // file in `out`; empty: none
   int32_t seeds = 3;
+  /// Each row takes the one that is best for it on validation with the first seed; empty: its own.
+  std::vector<double> learning_rates;
   uint64_t first_seed = 1;  // seeds first_seed, first_seed + 1, ..
   std::string device = "auto";
   EvaluateOptions evaluate;
@@ -31,6 +33,7 @@ struct CompareResult {
   std::vector<SummaryRow> rows;         // models, teachers, baselines, extra rows
   std::vector<Difference> differences;  // dmtl (else the first row) against each other model
   std::vector<std::string> warnings;
+  Json learning_rates = Json::object();  // by label, where they were chosen
 };
 
 /// Runs that exist are resumed; finished ones are not trained again. Throws ConfigError if a run in
@@ -45,6 +48,8 @@ CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
 /// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside; "differences":
 /// [{"metric", "row", "other", "value", "low", "high"}].
 Json to_json(const CompareResult& result);
+/// A line of the learning rates that were chosen; empty if none were.
+std::string describe_rates(const CompareResult& result);
 /// Mean and deviation over seeds, paired differences, warnings.
 std::string table(const CompareResult& result);
 

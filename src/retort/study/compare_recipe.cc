@@ -203,19 +203,30 @@ void check_labels(const std::vector<CompareRow>& rows) {
   }
 }
 
+Json read_plan_recipe(const fs::path& file, const std::string& preset) {
+  Json recipe = load_recipe(file, "", {});
+  std::string own = preset;
+  if (preset.empty()) Fields(recipe, "").read("preset", own);
+  return has_preset(file, own) ? load_recipe(file, own, {}) : recipe;
+}
+
 ComparePlan read_compare_plan(const fs::path& file, const std::string& preset,
                               const std::vector<std::string>& sets) {
-  Json recipe = load_recipe(file, "", {});
+  return compare_plan_of(read_plan_recipe(file, preset), file, preset, sets);
+}
+
+ComparePlan compare_plan_of(const Json& recipe, const fs::path& file, const std::string& preset,
+                            const std::vector<std::string>& sets) {
   ComparePlan plan;
   plan.preset = preset;
   if (preset.empty()) Fields(recipe, "").read("preset", plan.preset);
-  if (has_preset(file, plan.preset)) recipe = load_recipe(file, plan.preset, {});
   Fields fields(recipe, "");
   fields.read("name", plan.name);
   fields.read("title", plan.title);
   plan.data = read_names(fields, "data");
   plan.data_folders = fields.sub("data").is_array();
   fields.read("seeds", plan.seeds);
+  fields.read("learning_rates", plan.learning_rates);
   fields.sub("preset");
   fields.read("data_preset", plan.data_preset);
   fields.read("metrics", plan.metrics);

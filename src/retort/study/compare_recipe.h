@@ -55,10 +55,11 @@ struct ComparePlan {
   std::vector<std::string> data;  // data recipes it is meant for; empty = any one
   bool data_folders = false;      // runs are in OUT/DATA/LABEL: `data` is a list in the recipe
   int32_t seeds = 3;
-  std::string preset;                // of all recipes: the command line's, else its own
-  std::string data_preset{};         // of the data recipes; empty: `preset`, where they have it
-  std::vector<std::string> metrics;  // of the publication's table; empty: no such table
-  std::string published_note;        // what the published figures were measured on
+  std::vector<double> learning_rates{};  // tried for every row; empty: the recipes' own
+  std::string preset;                    // of all recipes: the command line's, else its own
+  std::string data_preset{};             // of the data recipes; empty: `preset`, where they have it
+  std::vector<std::string> metrics;      // of the publication's table; empty: no such table
+  std::string published_note;            // what the published figures were measured on
   std::vector<CompareRow> rows;
   std::vector<Claim> claims;
   std::optional<ComparePlot> plot{};
@@ -68,6 +69,12 @@ struct ComparePlan {
 /// for every row. Throws ConfigError naming the key.
 ComparePlan read_compare_plan(const fs::path& file, const std::string& preset,
                               const std::vector<std::string>& sets);
+/// The same of a recipe that was read already, with its preset; `file`: for messages and for
+/// recipes beside it.
+ComparePlan compare_plan_of(const Json& recipe, const fs::path& file, const std::string& preset,
+                            const std::vector<std::string>& sets);
+/// Reads the file with the preset that counts: `preset`, else its own key, if it has such a table.
+Json read_plan_recipe(const fs::path& file, const std::string& preset);
 /// Rows of plain model recipes (names or files), labelled by their names.
 std::vector<CompareRow> compare_rows(const std::vector<std::string>& recipes,
                                      const std::string& preset,

@@ -34,7 +34,10 @@ std::optional<double> published_of(const CompareRow& row, const std::string& dat
 
 /// 1 where more of a metric is better, -1 where less is.
 int better_sign(const std::string& metric) {
-  return metric_stem(metric) == "nktd" || metric.ends_with("_seconds") ? -1 : 1;
+  return metric_stem(metric) == "nktd" || metric.ends_with("_seconds") ||
+                 metric.ends_with("_megabytes")
+             ? -1
+             : 1;
 }
 
 int sign_of(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
@@ -236,7 +239,7 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
                        : "One seed ± half its 95% interval by user",
       counts.value("mean_candidates", 0.0), with_thousands(counts.value("catalogue", int64_t{0})),
       plan.published_note.empty() ? "" : " Published: " + plan.published_note + ".");
-  return text + describe(result.about);
+  return text + describe(result.about) + describe_rates(result);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "retort/dataset/prefetcher.h"
 #include "retort/trainer/loop_state.h"
 #include "retort/trainer/metrics_log.h"
+#include "retort/trainer/peak_memory.h"
 #include "retort/trainer/run_folder.h"
 #include "retort/trainer/shared_state.h"
 #include "retort/trainer/step_profile.h"
@@ -460,6 +461,7 @@ void Training::finish_run(const TrainResult& result) {
   if (state_.teacher_best) out["teacher_best_epoch"] = state_.teacher_best_epoch;
   out["seconds"] = result.seconds;
   out["train_seconds"] = state_.train_seconds;
+  out["peak_bytes"] = peak_memory();
   out["rows_per_second"] = result.rows_per_second;
   out["data_wait_share"] = result.data_wait_share;
   write_json(paths_.info, info);
@@ -469,6 +471,7 @@ void Training::finish_run(const TrainResult& result) {
 
 TrainResult train(const Json& recipe, const Dataset& dataset, const TrainOptions& options) {
   set_torch_threads(threads());
+  reset_peak_memory();
   return Training(recipe, dataset, options).run();
 }
 

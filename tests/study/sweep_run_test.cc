@@ -1,0 +1,79 @@
+#include "tests/support/scratch_folder.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "retort/common/recipe.h"
+#include "retort/study/sweep.h"
+
+namespace retort {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kRecipe = R"(
+name = "small"
+title = "A <sweep>"
+data = "feed"
+data_preset = "tiny"
+preset = "tiny"
+seeds = 1
+metrics = ["auc_read"]
+[[rows]]
+recipe = "dssm_click"
+[[rows]]
+recipe = "dssm_classification"
+[[claims]]
+name = "clicks first"
+row = "dssm_click"
+other = "dssm_classification"
+expected = "better"
+[[dimensions]]
+name = "epochs"
+values = [{ name = "one", model = ["train.epochs=1"] }, { name = "two" }]
+[[dimensions]]
+name = "negatives"
+title = "negatives a click"
+values = [{ name = "2", data = ["negatives.per_click=2"] }, { name = "4" }]
+[[maps]]
+x = "epochs"
+y = "negatives"
+)";
+
+/// Trains eight tiny models once; a second call trains none and says the same.
+TEST(SweepRun, TablesAndPictureAreOfAllCells) {
+  const ScratchFolder scratch;
+  write_file(scratch / "sweep.toml", kRecipe);
+  const SweepPlan plan = read_sweep_plan(scratch / "sweep.toml", "", {"train.epochs=2"});
+  CompareOptions options;
+  options.out = scratch / "out";
+  options.seeds = 1;
+  options.evaluate.baselines = false;
+  options.evaluate.bootstrap.resamples = 20;
+  const SweepResult result = run_sweep(plan, options);
+  ASSERT_EQ(result.cells.size(), 4);
+  const Json json = to_json(plan, result);
+  for (const Json& cell : json["cells"]) {
+    EXPECT_GT(cell["dataset"]["clicks"], 1000);
+    ASSERT_EQ(cell["claims"].size(), 1);
+    EXPECT_LE(cell["claims"][0]["low"], cell["claims"][0]["value"]);
+  }
+  const std::string text = table(plan, result);
+  EXPECT_THAT(text, HasSubstr("clicks first by auc_read; down: negatives a click; across: epochs"));
+  for (const Json& cell : json["cells"])
+    EXPECT_THAT(text, HasSubstr(fmt::format("{:+.4f}", cell["claims"][0]["value"].get<double>())));
+  const std::string svg = sweep_svg(plan, result);
+  EXPECT_THAT(svg, HasSubstr("A &lt;sweep>"));
+  EXPECT_THAT(svg, HasSubstr("negatives=2"));
+  size_t cells = 0;
+  for (size_t at = svg.find("stroke='#888'"); at != std::string::npos;
+       at = svg.find("stroke='#888'", at + 1))
+    ++cells;
+  EXPECT_EQ(cells, 4);
+  size_t worlds = 0;
+  for (const auto& entry : fs::directory_iterator(options.out / "worlds")) worlds += entry.exists();
+  EXPECT_EQ(worlds, 1);
+  EXPECT_EQ(to_json(plan, run_sweep(plan, options)), json);
+}
+
+}  // namespace
+}  // namespace retort

@@ -97,7 +97,7 @@ void Server::State::open_models(const ServerOptions& options) {
 void Server::State::add_routes(const ServerOptions& options) {
   router.add({"POST", "/v1/retrieve", Scope::kRetrieve, Lane::kQuick});
   add_embed_routes(router, *choice, options.api);
-  add_explain_routes(router, *choice, options.api);
+  add_explain_routes(router, *choice, users.get(), items, options.api);
   add_model_routes(router, *models);
   add_item_routes(router, items, options.api);
   add_user_routes(router, {users.get(), popularity, exposures.get()}, options.api);

@@ -22,8 +22,8 @@ void add_model_routes(Router& router, ModelStore& models);
 /// POST /v1/embed/users, /v1/embed/items.
 void add_embed_routes(Router& router, const ModelChoice& models, ApiLimits limits);
 /// POST /v1/explain: the student's score of items for a user, what of it is whose, and the items of
-/// the history that are nearest; the teacher's probabilities where the bundle carries it. `users` may
-/// be null.
+/// the history that are nearest; the teacher's probabilities where the bundle carries it. `users`
+/// may be null.
 void add_explain_routes(Router& router, const ModelChoice& models, FeatureStore* users,
                         const LiveItems& items, ApiLimits limits);
 /// PUT and DELETE /v1/items/{id}, POST /v1/items:bulk.

@@ -114,6 +114,26 @@ TEST_F(MainJob, ExportWritesVectors) {
   }
 }
 
+TEST_F(MainJob, PublishesTheTeacherAndExportsTowers) {
+  ASSERT_EQ(trained_.code, 0) << trained_.err;
+  Outcome outcome = retort_command("publish " + at("run") + " --json --quiet --with-teacher --to " +
+                                   at("taught"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Json::parse(read_file(at("taught/1/manifest.json")))["teacher"], "mmoe");
+  outcome =
+      retort_command("export " + at("taught") + " --json --vectors users --format npy --out " +
+                     at("taught.npy"));  // loads the teacher as well
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  outcome = retort_command("export " + at("taught") + " --json --onnx " + at("towers"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["path"], at("towers"));
+  const Json signature = Json::parse(read_file(at("towers/signature.json")));
+  for (const char* tower : {"user_tower", "item_tower"}) {
+    EXPECT_GT(fs::file_size(at("towers/" + std::string(tower) + ".onnx")), 10'000U);
+    EXPECT_FALSE(signature[tower]["inputs"].empty());
+  }
+}
+
 TEST_F(MainJob, ListAndDoctorReachRetortTrain) {
   for (const std::string kind : {"models", "losses"}) {
     const Outcome outcome = retort_command("list " + kind + " --json");

@@ -43,7 +43,7 @@ CommandHelp publish_help() {
           .summary = "a new version of a run's bundle",
           .examples =
               "  retort publish runs/dmtl --to bundles/dmtl\n"
-              "  retort publish runs/dmtl --to bundles/dmtl --index hnsw\n"};
+              "  retort publish runs/dmtl --to bundles/dmtl --index hnsw --with-teacher\n"};
 }
 
 CommandHelp tune_fusion_help() {

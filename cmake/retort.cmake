@@ -114,6 +114,25 @@ function(retort_room name)
   endif()
 endfunction()
 
+# retort_embed(TARGET FUNCTION FILE..): the files become part of the target, which has to declare
+# `std::span<const EmbeddedFile> FUNCTION()` (common/embedded_file.h) to reach them.
+function(retort_embed target function)
+  set(files "")
+  foreach(file IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+    list(APPEND files ${file})
+  endforeach()
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${function}.cc)
+  list(JOIN files "|" joined)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFUNCTION=${function} "-DFILES=${joined}"
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  set_source_files_properties(${out} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+                              SKIP_UNITY_BUILD_INCLUSION ON)
+  target_sources(${target} PRIVATE ${out})
+endfunction()
+
 # retort_tests(NAME SOURCES a_test.cc DEPS dataset [TORCH] [LABEL slow] [TIMEOUT 300])
 # The executable test_NAME, which is one test of CTest with the label (unit by default) and names
 # what failed in it: a process a TEST would take several times as long, to load the libraries.

@@ -184,6 +184,14 @@ TEST_F(OpenApi, QuestionsAndAnswersAreAsDescribed) {
   ask("DELETE", "/v1/items/{id}", "/v1/items/never", nullptr, 404);
   ask("POST", "/v1/items:bulk", "/v1/items:bulk", {{"put", {{{"id", "b"}}}}}, 200);
   ask("PUT", "/v1/users/{id}", "/v1/users/u", {{"features", {{"user_id", user}}}}, 200);
+  ask("GET", "/v1/users", "/v1/users?prefix=u1&limit=3", nullptr, 200);
+  ask("GET", "/v1/users", "/v1/users?limit=none", nullptr, 400);
+  ask("GET", "/v1/users", "/v1/users?model=none", nullptr, 404);
+  ask("GET", "/v1/users/{id}", "/v1/users/" + user + "?model=m", nullptr, 200);
+  ask("GET", "/v1/users/{id}", "/v1/users/nobody", nullptr, 404);
+  ask("GET", "/", "/", nullptr, 200);
+  ask("GET", "/page/{file}", "/page/page.css", nullptr, 200);
+  ask("GET", "/page/{file}", "/page/none", nullptr, 404);
   ask("POST", "/v1/users/{id}/events", "/v1/users/u/events", {{"item", item}, {"seconds", 30}},
       202);
   ask("POST", "/v1/users/{id}/events", "/v1/users/u/events", {{"events", {{{"item", item}}}}}, 202);

@@ -116,6 +116,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
       ->check(CLI::PositiveNumber);
   app.add_option("--batch", options.queue.batch, "user towers run together at most; 16 by default")
       ->check(CLI::PositiveNumber);
+  app.add_flag("!--no-page", options.page, "no explorer at /, the API alone");
   add_exposure_flags(app, *flags);
   add_listener_flags(app, *flags);
   return [flags, &common] { return run(*flags, common); };

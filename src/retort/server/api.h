@@ -37,6 +37,12 @@ struct EventSinks {
 /// POST and GET /v1/users/{id}/events, PUT /v1/users/{id}. Where there is no store of users (for
 /// events: nor a log) they say how to have one.
 void add_user_routes(Router& router, const EventSinks& sinks, ApiLimits limits);
+/// GET /v1/users: ids that begin with a prefix; /v1/users/{id}: what a model knows of a user now.
+/// `users` may be null.
+void add_user_view_routes(Router& router, const ModelChoice& models, FeatureStore* users,
+                          const LiveItems& items);
+/// GET /, /page/{file}: the explorer, from the files of page/ that are part of the executable.
+void add_page_routes(Router& router);
 /// GET /healthz: the process answers; /readyz: it takes requests.
 void add_health_routes(Router& router, const ModelStore& models, const std::atomic<bool>& draining);
 

@@ -164,6 +164,7 @@ class HttpConnection : public Connection,
     request.path = target.substr(0, mark);
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.bearer = bearer_of(message[http::field::authorization]);
+    request.if_none_match = text(message[http::field::if_none_match]);
     request.arrival = SteadyClock::now();
     request.deadline =
         request.arrival + deadline_of(message["X-Deadline-Ms"], shared_.options.deadline);
@@ -186,6 +187,7 @@ class HttpConnection : public Connection,
     response_.keep_alive(keep_alive_ && !set_.draining());
     response_.body() = std::move(response.body);
     response_.prepare_payload();
+    if (response.status == 304) response_.erase(http::field::content_length);
     if (head_) response_.body().clear();
     layer().expires_after(shared_.options.writing);
     http::async_write(stream_, response_,

@@ -170,6 +170,10 @@ std::unique_ptr<FeatureStore> open_feature_store(const std::string& url) {
   fail<ConfigError>("'{}' is no store of users; write lmdb:FOLDER or redis://HOST:PORT/DB", url);
 }
 
+Json describe_user(const Bundle& bundle, const SideBatch& users, int64_t row) {
+  return Describer(bundle).describe(users, row);
+}
+
 int64_t fill_feature_store(const Bundle& bundle, FeatureStore& store) {
   const Describer describer(bundle);
   Progress progress("users", bundle.users(), "users");

@@ -63,10 +63,12 @@ void check_user_key(const std::string& user);
 /// another URL, IoError or DataError if the folder cannot be opened.
 std::unique_ptr<FeatureStore> open_feature_store(const std::string& url);
 
-/// Writes the features and the last events of every user of the bundle, as of its moment, as raw
-/// features (key "moment" among them), from which user_after gives the bundle's own. Left out are
-/// texts of hashed vocabularies, hour and weekday. Returns the number of users written; throws
-/// IoError if the store becomes unavailable.
+/// A row of user features as raw features (key "moment", the bundle's, among them), from which
+/// user_after gives the bundle's own. Left out are texts of hashed vocabularies, hour and weekday.
+Json describe_user(const Bundle& bundle, const SideBatch& users, int64_t row);
+
+/// Writes what describe_user gives of every user of the bundle, as of its moment. Returns the
+/// number of users written; throws IoError if the store becomes unavailable.
 int64_t fill_feature_store(const Bundle& bundle, FeatureStore& store);
 
 }  // namespace retort

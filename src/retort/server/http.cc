@@ -86,6 +86,20 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
+Json query_object(std::string_view query) {
+  Json values = Json::object();
+  while (!query.empty()) {
+    const std::string_view part = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), part.size() + 1));
+    if (part.empty()) continue;
+    const size_t equals = std::min(part.find('='), part.size());
+    const std::string name = percent_decoded(part.substr(0, equals));
+    if (values.contains(name)) throw HttpError(400, "the query names something twice");
+    values[name] = percent_decoded(part.substr(std::min(part.size(), equals + 1)));
+  }
+  return values;
+}
+
 double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }

@@ -16,10 +16,11 @@ namespace retort {
 using SteadyClock = std::chrono::steady_clock;
 
 struct HttpRequest {
-  std::string method;  // "POST"
-  std::string path;    // "/v1/items/a%20b", undecoded, without the query
-  std::string query;   // "model=dmtl"; never with the question mark
-  std::string bearer;  // of "Authorization: Bearer ..", empty without one
+  std::string method;           // "POST"
+  std::string path;             // "/v1/items/a%20b", undecoded, without the query
+  std::string query;            // "model=dmtl"; never with the question mark
+  std::string bearer;           // of "Authorization: Bearer ..", empty without one
+  std::string if_none_match{};  // of the header; empty without one
   std::string body;
   SteadyClock::time_point arrival;   // of the last byte
   SteadyClock::time_point deadline;  // an answer later than this interests nobody
@@ -61,6 +62,9 @@ Json parse_object(std::string_view body);
 
 /// %XX decoded, '+' left alone. Throws HttpError 400 on a broken escape or a NUL.
 std::string percent_decoded(std::string_view text);
+/// "a=1&b=x%20y" as {"a": "1", "b": "x y"}; a name without '=' has the value "". Throws HttpError
+/// 400 as percent_decoded does, and on a name given twice.
+Json query_object(std::string_view query);
 /// For metrics.
 double seconds_since(SteadyClock::time_point start);
 

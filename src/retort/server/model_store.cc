@@ -13,6 +13,7 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kNamedValues = 50;  // of an attribute, in the description of a model
 
 /// Names, sizes and times of a folder's files: another text once one of them changed.
 std::string files_of(const fs::path& folder) {
@@ -32,6 +33,20 @@ int64_t number_of(const fs::path& folder) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   return error == std::errc() && end == name.data() + name.size() ? number : 0;
+}
+
+/// {NAME: {"kind": "number"} or {"kind": "text", "values": [..]}}, of many values the first.
+Json kinds_of(const ItemAttributes& attributes) {
+  Json all = Json::object();
+  for (const auto& [name, column] : attributes.columns()) {
+    const auto* texts = std::get_if<TextAttribute>(&column);
+    all[name] = {{"kind", texts == nullptr ? "number" : "text"}};
+    if (texts == nullptr) continue;
+    Json& values = all[name]["values"] = Json::array();
+    for (int64_t i = 0; i < texts->values.size() && i < kNamedValues; ++i)
+      if (!texts->values[i].empty()) values.push_back(std::string(texts->values[i]));
+  }
+  return all;
 }
 
 }  // namespace
@@ -134,6 +149,8 @@ Json ModelStore::describe() const {
                       {"index", served.bundle().manifest()["index"]},
                       {"created", served.bundle().manifest()["created"]},
                       {"tasks", task_names(served.bundle().spec())},
+                      {"fusion", task_shares(served.bundle().spec())},
+                      {"attributes", kinds_of(served.bundle().attributes())},
                       {"load_seconds", served.load_seconds()},
                       {"smoke_recall", served.smoke_recall()}});
   }

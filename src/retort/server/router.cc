@@ -15,7 +15,7 @@ std::string_view next_part(std::string_view& path) {
 bool matches(std::string_view pattern, std::string_view path, PathValues& values) {
   if (std::count(pattern.begin(), pattern.end(), '/') != std::count(path.begin(), path.end(), '/'))
     return false;
-  while (!pattern.empty()) {
+  while (!pattern.empty() || !path.empty()) {
     const std::string_view name = next_part(pattern), part = next_part(path);
     if (name.starts_with('{')) {
       // "{name}:rollback" has a fixed end.

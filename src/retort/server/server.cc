@@ -101,6 +101,8 @@ void Server::State::add_routes(const ServerOptions& options) {
   add_model_routes(router, *models);
   add_item_routes(router, items, options.api);
   add_user_routes(router, {users.get(), popularity, exposures.get()}, options.api);
+  add_user_view_routes(router, *choice, users.get(), items);
+  if (options.page) add_page_routes(router);
   add_health_routes(router, *models, draining);
   router.add(
       {"GET", "/metrics", Scope::kOpen, Lane::kSlow, [this](const HttpRequest&, const PathValues&) {
@@ -156,7 +158,9 @@ void Server::State::handle(HttpRequest request, Reply reply) {
   const auto arrival = request.arrival;
   const auto answer = [this, arrival, reply = std::move(reply)](const Route* of,
                                                                 HttpResponse response) {
-    metrics->answered(of, response.status, seconds_since(arrival));
+    const double seconds = seconds_since(arrival);
+    metrics->answered(of, response.status, seconds);
+    response.headers.emplace_back("Server-Timing", fmt::format("total;dur={:.3f}", seconds * 1e3));
     reply(std::move(response));
   };
   try {

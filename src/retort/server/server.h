@@ -31,6 +31,7 @@ struct ServerOptions {
   RetrieveDefaults defaults;
   fs::path tokens;                       // empty: nobody is asked for one
   bool open = false;                     // without tokens on other addresses than the machine's own
+  bool page = true;                      // the explorer at /
 };
 
 class Server {

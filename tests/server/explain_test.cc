@@ -90,10 +90,12 @@ TEST_F(Explain, SeesWhatAUserDidSinceAsRetrievalDoes) {
   EXPECT_NE(before[3]["teacher"]["pctr"], after[3]["teacher"]["pctr"]);
   const RawAnswer found = server_.ask("POST", "/v1/retrieve",
                                       Json{{"user", user}, {"k", 5}, {"all_items", true}}.dump());
-  for (const Json& hit : found.json()["items"]) {
+  const Json hits = found.json()["items"];
+  for (const Json& hit : hits) {
     const Json one = ask({{"user", user}, {"items", {hit["id"]}}})[0];
     EXPECT_NEAR(one["score"].get<double>(), hit["score"].get<double>(), 1e-5);
   }
+  EXPECT_EQ(hits.size(), 5U);
 }
 
 TEST_F(Explain, KnowsLiveItems) {
@@ -105,8 +107,9 @@ TEST_F(Explain, KnowsLiveItems) {
   EXPECT_EQ(explained[0]["attributes"]["category"], Json({"news"}));
   const RawAnswer found = server_.ask(
       "POST", "/v1/retrieve", Json{{"user", user}, {"k", 1000}, {"all_items", true}}.dump());
+  const Json hits = found.json()["items"];
   bool met = false;
-  for (const Json& hit : found.json()["items"]) {
+  for (const Json& hit : hits) {
     if (hit["id"] != "fresh") continue;
     met = true;
     EXPECT_NEAR(explained[0]["score"].get<double>(), hit["score"].get<double>(), 1e-5);

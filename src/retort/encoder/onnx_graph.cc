@@ -1,5 +1,6 @@
 #include "retort/encoder/onnx_graph.h"
 
+#include "retort/bundle/model_weights.h"
 #include "retort/bundle/table_storage.h"
 #include "retort/common/error.h"
 
@@ -128,6 +129,44 @@ OnnxValue OnnxGraph::gated(const OnnxValue& x, const std::string& gate, int64_t 
   const OnnxValue sum =
       node("MatMul", {node("Unsqueeze", {shares, axis}), concat(stacked, 1)});  // [rows, 1, width]
   return node("Squeeze", {sum, axis});
+}
+
+std::vector<OnnxValue> OnnxGraph::mixture(std::vector<OnnxValue> fields, const std::string& name,
+                                          const std::vector<int32_t>& widths,
+                                          const MixtureSpec& spec) {
+  if (spec.product_dim > 0 && fields.size() > 1)
+    fields.push_back(products(fields, name, widths, spec.product_dim));
+  const OnnxValue x = concat(fields, 1);
+  const int64_t width = mixture_width(spec, widths);
+  std::vector<OnnxValue> experts, vectors;
+  for (int32_t k = 0; k < spec.experts; ++k)
+    experts.push_back(
+        stack(x, fmt::format("{}.expert{}", name, k), width, spec.expert_layers, true));
+  for (const std::string& task : spec.tasks)
+    vectors.push_back(stack(gated(x, name + ".gate_" + task, width, experts),
+                            name + ".head_" + task, spec.expert_layers.back(), spec.head_layers,
+                            false));
+  return vectors;
+}
+
+/// <W_i f_i, W_j f_j> of all pairs i < j.
+OnnxValue OnnxGraph::products(const std::vector<OnnxValue>& fields, const std::string& name,
+                              const std::vector<int32_t>& widths, int64_t dim) {
+  const auto count = std::ssize(fields);
+  std::vector<OnnxValue> projected;
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const OnnxValue one =
+        linear(fields[at], fmt::format("{}.product{}", name, i), widths[at], dim, false);
+    projected.push_back(node("Unsqueeze", {one, integers({1})}));
+    for (int64_t j = i + 1; j < count; ++j) places.push_back(i * count + j);
+  }
+  const OnnxValue all = concat(projected, 1);  // [batch, fields, dim]
+  const OnnxValue turned = node("Transpose", {all}, {{"perm", std::vector<int64_t>{0, 2, 1}}});
+  const OnnxValue flat =
+      node("Reshape", {node("MatMul", {all, turned}), integers({0, count * count})});
+  return node("Gather", {flat, integers(places)}, {{"axis", int64_t{1}}});
 }
 
 std::string OnnxGraph::file(const std::string& name,

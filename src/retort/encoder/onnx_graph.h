@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "retort/bundle/model_spec.h"
 #include "retort/bundle/safetensors.h"
 #include "retort/encoder/onnx_proto.h"
@@ -48,14 +50,20 @@ class OnnxGraph {
   OnnxValue gated(const OnnxValue& x, const std::string& gate, int64_t in,
                   const std::vector<OnnxValue>& experts);
 
+  /// MixtureEncoder "<name>.." over fields of these widths: a vector a task.
+  std::vector<OnnxValue> mixture(std::vector<OnnxValue> fields, const std::string& name,
+                                 const std::vector<int32_t>& widths, const MixtureSpec& spec);
+
   /// The file. Throws DataError naming what is too large: a file holds at most 2 GiB.
   std::string file(const std::string& name,
                    const std::vector<std::pair<std::string, std::string>>& notes);
 
  private:
+  OnnxValue products(const std::vector<OnnxValue>& fields, const std::string& name,
+                     const std::vector<int32_t>& widths, int64_t dim);
   OnnxValue initializer(const std::string& name, onnx::Type type, const std::vector<int64_t>& shape,
                         std::string_view bytes);
-  std::string fresh() { return "v" + std::to_string(count_++); }
+  std::string fresh() { return fmt::format("v{}", count_++); }
 
   const SafetensorsFile& weights_;
   onnx::Graph graph_;

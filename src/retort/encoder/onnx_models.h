@@ -1,4 +1,5 @@
-// Towers as ONNX graphs, for runtimes that are not Retort: docs/onnx.md is the reference.
+// Towers and teacher as ONNX graphs, for runtimes that are not Retort: docs/onnx.md is the
+// reference.
 #pragma once
 
 #include <string>
@@ -19,8 +20,14 @@ struct OnnxModel {
 OnnxModel onnx_user_tower(const Bundle& bundle);
 OnnxModel onnx_item_tower(const Bundle& bundle);
 
-/// Writes user_tower.onnx, item_tower.onnx, signature.json and the vocabularies that they need,
-/// vocabulary.NAME.json, into the folder, which is made. Returns the signature. Throws IoError.
+/// From the features of pairs, a row each, to the probability of every task, equal to Ranker's to
+/// 1e-4; without the seconds of a model that has them. Throws as the towers, and ArgumentError for
+/// a bundle without a teacher.
+OnnxModel onnx_teacher(const Bundle& bundle);
+
+/// Writes user_tower.onnx, item_tower.onnx, teacher.onnx where the bundle has one, signature.json
+/// and the vocabularies that they need, vocabulary.NAME.json, into the folder, which is made.
+/// Returns the signature. Throws IoError.
 Json export_onnx(const Bundle& bundle, const fs::path& folder);
 
 }  // namespace retort

@@ -32,8 +32,7 @@ Answer write_onnx(const Flags& flags) {
   const Bundle bundle{fs::path(flags.bundle)};
   export_onnx(bundle, flags.onnx);
   return {{{"version", bundle.version()}, {"path", flags.onnx}},
-          fmt::format("The towers of version {} are in {}; signature.json says "
-                      "what they take.\n",
+          fmt::format("The towers of version {} are in {}; signature.json says what they take.\n",
                       bundle.version(), flags.onnx)};
 }
 
@@ -68,13 +67,11 @@ Action add(CLI::App& app, const CommonFlags&) {
       ->check(CLI::IsMember({"parquet", "npy"}));
   app.add_option("--out", flags->out, "the file to write; default: users.npy and the like");
   app.add_option("--onnx", flags->onnx,
-                 "the folder for both towers, and the teacher if the bundle "
-                 "carries it, as ONNX "
+                 "the folder for both towers, and the teacher if the bundle carries it, as ONNX "
                  "models, with what their inputs are")
       ->excludes(vectors);
   app.add_option("--users-to", flags->store,
-                 "fills a store of users for `retort serve --users`: "
-                 "lmdb:FOLDER or redis://HOST")
+                 "fills a store of users for `retort serve --users`: lmdb:FOLDER or redis://HOST")
       ->excludes(vectors);
   return [flags] { return run(*flags); };
 }
@@ -83,11 +80,9 @@ Action add(CLI::App& app, const CommonFlags&) {
 
 Command export_command() {
   return {{.name = "export",
-           .summary = "a bundle's vectors for other tools, its towers as ONNX, "
-                      "its users for a store",
+           .summary = "a bundle's vectors for other tools, its towers as ONNX, its users for a store",
            .examples = "  retort export bundles/dmtl --vectors items --format parquet\n"
-                       "  retort export bundles/dmtl --vectors users --format npy "
-                       "--out users.npy\n"
+                       "  retort export bundles/dmtl --vectors users --format npy --out users.npy\n"
                        "  retort export bundles/dmtl --onnx towers\n"
                        "  retort export bundles/dmtl --users-to lmdb:state/users\n"},
           &add};

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "tests/bundle/tiny_ranker.h"
 #include "tests/server/running_server.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -95,7 +96,7 @@ class OpenApi : public testing::Test {
  protected:
   OpenApi()
       : tiny_(random_tiny_dataset(3)),
-        bundle_(tiny_.publish().path),
+        bundle_(publish_with_ranker(tiny_).path),
         description_(to_json(YAML::LoadFile(RETORT_SOURCE "/docs/openapi.yaml"))),
         schemas_(description_),
         server_(options()) {}

@@ -80,6 +80,45 @@ TEST(DuckDb, AppendsAndDescribes) {
   EXPECT_EQ(columns[1], (std::pair<std::string, std::string>{"b", "VARCHAR[]"}));
 }
 
+TEST(DuckDb, AppendsRowsOfEveryTypeOverManyChunks) {
+  DuckDb db;
+  db.run(
+      "CREATE TABLE t (a VARCHAR, b BOOLEAN, c INTEGER, d BIGINT, e FLOAT, f DOUBLE, g TIMESTAMP, "
+      "h VARCHAR[], i FLOAT[])");
+  TableAppender rows(db, "t");
+  const std::string longer = "a text of more than twelve bytes ";
+  for (int64_t row = 0; row < 5000; ++row) {
+    const std::vector<std::string> texts(static_cast<size_t>(row % 3),
+                                         longer + std::to_string(row));
+    const std::vector<std::string_view> views(texts.begin(), texts.end());
+    const std::vector<float> numbers(static_cast<size_t>(row % 3), static_cast<float>(row));
+    row % 7 == 0 ? rows.null() : rows.text(longer + std::to_string(row));
+    rows.integer(row % 2);
+    rows.integer(-row);
+    row % 5 == 0 ? rows.null() : rows.integer(row << 33);
+    rows.number(static_cast<float>(row) / 4);
+    rows.number(0.5f);
+    rows.moment(row);
+    rows.texts(views);
+    rows.numbers(numbers);
+    rows.end_row();
+  }
+  rows.close();
+  EXPECT_EQ(db.query_integer("SELECT count(*) FROM t"), 5000);
+  EXPECT_EQ(
+      db.query_integer(
+          "SELECT count(*) FROM (SELECT *, rowid AS r FROM t) WHERE "
+          "a IS NOT DISTINCT FROM CASE WHEN r % 7 <> 0 THEN 'a text of more than twelve bytes ' "
+          "|| r END AND b = (r % 2 = 1) AND c = -r AND d IS NOT DISTINCT FROM CASE WHEN r % 5 "
+          "<> 0 THEN r << 33 END AND e = r / 4 AND f = 0.5 AND epoch_us(g) = r AND "
+          "h = list_transform(range(r % 3), x -> 'a text of more than twelve bytes ' || r) AND "
+          "i = list_transform(range(r % 3), x -> r::FLOAT)"),
+      5000);
+  TableAppender wrong(db, "t");
+  EXPECT_THROW(wrong.integer(1), ArgumentError) << "a text is expected";
+  EXPECT_THROW(wrong.end_row(), ArgumentError) << "of one value";
+}
+
 TEST(DuckDb, QuotesTextsAndNames) {
   EXPECT_EQ(sql_string("it's"), "'it''s'");
   EXPECT_EQ(sql_name("a \"b\""), "\"a \"\"b\"\"\"");

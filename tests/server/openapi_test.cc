@@ -164,6 +164,16 @@ TEST_F(OpenApi, QuestionsAndAnswersAreAsDescribed) {
   retrieve({{"user", user}, {"k", 3}, {"exclude", {item}}}, 200);
   retrieve({{"users", {user, "nobody"}}, {"k", 3}, {"all_items", true}}, 200);
   retrieve({{"features", {{"user_id", user}}}, {"model", "m"}, {"version", 1}}, 200);
+  retrieve({{"user", user},
+            {"k", 4},
+            {"channels", {{"personal", 2}, {"popular", 1}, {"similar", 1}}},
+            {"window", "1h"},
+            {"explore", {{"slots", 1}, {"from", 2}}},
+            {"request_id", "r1"},
+            {"log", false}},
+           200);
+  retrieve({{"users", {user, "nobody"}}, {"channels", {{"popular", 1}}}, {"request_id", "r2"}}, 200);
+  retrieve({{"user", user}, {"channels", {{"popular", 0}}}}, 400);
   retrieve({{"user", user}, {"k", -1}}, 400);
   retrieve({{"user", "nobody"}}, 404);
   retrieve({{"features", {{"x", 1}}}}, 422);

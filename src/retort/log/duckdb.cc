@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -382,12 +383,93 @@ void DuckDb::append(const std::string& table, std::span<const int64_t> values) {
   appender.close();
 }
 
+/// Rows gather in a chunk, column by column: a call of the C API for each value would cost as much
+/// as what becomes of it.
 struct TableAppender::State {
+  struct Column {
+    duckdb_type type = DUCKDB_TYPE_INVALID;
+    duckdb_vector vector = nullptr;
+    void* data = nullptr;
+    uint64_t* validity = nullptr;  // null until a value is
+  };
   std::string table;
   Appender appender;
+  Chunk chunk;
+  std::vector<Column> columns;
+  size_t column = 0;
+  idx_t row = 0;
+
   void check(duckdb_state state) {
     if (state == DuckDBError)
       throw IoError(message_of(table, duckdb_appender_error(appender.handle)));
+  }
+  void open() {
+    std::vector<std::unique_ptr<LogicalType>> types;
+    std::vector<duckdb_logical_type> handles;
+    for (idx_t i = 0; i < duckdb_appender_column_count(appender.handle); ++i) {
+      types.push_back(std::make_unique<LogicalType>());
+      types.back()->handle = duckdb_appender_column_type(appender.handle, i);
+      handles.push_back(types.back()->handle);
+    }
+    chunk.handle = duckdb_create_data_chunk(handles.data(), handles.size());
+    columns.resize(handles.size());
+    for (size_t i = 0; i < columns.size(); ++i) columns[i].type = duckdb_get_type_id(handles[i]);
+    begin_chunk();
+  }
+  void begin_chunk() {
+    row = 0;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      columns[i].vector = duckdb_data_chunk_get_vector(chunk.handle, i);
+      columns[i].data = duckdb_vector_get_data(columns[i].vector);
+      columns[i].validity = nullptr;
+    }
+  }
+  void end_chunk() {
+    if (row == 0) return;
+    duckdb_data_chunk_set_size(chunk.handle, row);
+    check(duckdb_append_data_chunk(appender.handle, chunk.handle));
+    duckdb_data_chunk_reset(chunk.handle);
+    begin_chunk();
+  }
+  Column& next() {
+    retort::check(column < columns.size(), "{}: a row of more than {} values", table,
+                  columns.size());
+    return columns[column++];
+  }
+  /// Where a list of so many values lies: the vector of all lists' values, and its place there.
+  std::pair<duckdb_vector, idx_t> next_list(size_t count) {
+    const Column& to = next();
+    retort::check(to.type == DUCKDB_TYPE_LIST, "{}: column {} is no list", table, column);
+    const idx_t at = duckdb_list_vector_get_size(to.vector);
+    if (duckdb_list_vector_reserve(to.vector, at + count) == DuckDBError ||
+        duckdb_list_vector_set_size(to.vector, at + count) == DuckDBError)
+      fail<IoError>("{}: no room for a list", table);
+    static_cast<duckdb_list_entry*>(to.data)[row] = {at, count};
+    return {duckdb_list_vector_get_child(to.vector), at};
+  }
+  template <class T, class Value>
+  void set(const Column& to, Value value) {
+    static_cast<T*>(to.data)[row] = static_cast<T>(value);
+  }
+  template <class Value>
+  void set_number(Value value) {
+    const Column& to = next();
+    switch (to.type) {
+      case DUCKDB_TYPE_BOOLEAN:
+        return set<bool>(to, value != 0);
+      case DUCKDB_TYPE_INTEGER:
+        return set<int32_t>(to, value);
+      case DUCKDB_TYPE_BIGINT:
+      case DUCKDB_TYPE_TIMESTAMP:
+        return set<int64_t>(to, value);
+      case DUCKDB_TYPE_FLOAT:
+        return set<float>(to, value);
+      case DUCKDB_TYPE_DOUBLE:
+        return set<double>(to, value);
+      default:
+        fail<ArgumentError>("{}: column {} has a DuckDB type that is not appended, {}", table,
+                            column, static_cast<int>(to.type));
+    }
   }
 };
 
@@ -396,25 +478,46 @@ TableAppender::TableAppender(DuckDb& db, const std::string& table)
   state_->table = table;
   state_->check(duckdb_appender_create(db.state_->connection, nullptr, table.c_str(),
                                        &state_->appender.handle));
+  state_->open();
 }
 
 TableAppender::~TableAppender() = default;
 
 void TableAppender::text(std::string_view value) {
-  state_->check(duckdb_append_varchar_length(state_->appender.handle, value.data(), value.size()));
+  const State::Column& to = state_->next();
+  check(to.type == DUCKDB_TYPE_VARCHAR, "{}: column {} is no text", state_->table, state_->column);
+  duckdb_vector_assign_string_element_len(to.vector, state_->row, value.data(), value.size());
 }
-void TableAppender::integer(int64_t value) {
-  state_->check(duckdb_append_int64(state_->appender.handle, value));
+void TableAppender::integer(int64_t value) { state_->set_number(value); }
+void TableAppender::number(float value) { state_->set_number(value); }
+void TableAppender::moment(int64_t microseconds) { state_->set_number(microseconds); }
+void TableAppender::texts(std::span<const std::string_view> values) {
+  auto [vector, at] = state_->next_list(values.size());
+  for (const std::string_view value : values)
+    duckdb_vector_assign_string_element_len(vector, at++, value.data(), value.size());
 }
-void TableAppender::number(float value) {
-  state_->check(duckdb_append_float(state_->appender.handle, value));
+void TableAppender::numbers(std::span<const float> values) {
+  const auto [vector, at] = state_->next_list(values.size());
+  std::copy(values.begin(), values.end(), static_cast<float*>(duckdb_vector_get_data(vector)) + at);
 }
-void TableAppender::moment(int64_t microseconds) {
-  state_->check(duckdb_append_timestamp(state_->appender.handle, {microseconds}));
+void TableAppender::null() {
+  State::Column& to = state_->next();
+  if (to.validity == nullptr) {
+    duckdb_vector_ensure_validity_writable(to.vector);
+    to.validity = duckdb_vector_get_validity(to.vector);
+  }
+  duckdb_validity_set_row_invalid(to.validity, state_->row);
 }
-void TableAppender::null() { state_->check(duckdb_append_null(state_->appender.handle)); }
-void TableAppender::end_row() { state_->check(duckdb_appender_end_row(state_->appender.handle)); }
-void TableAppender::close() { state_->check(duckdb_appender_close(state_->appender.handle)); }
+void TableAppender::end_row() {
+  check(state_->column == state_->columns.size(), "{}: a row of {} values, expected {}",
+        state_->table, state_->column, state_->columns.size());
+  state_->column = 0;
+  if (++state_->row == duckdb_vector_size()) state_->end_chunk();
+}
+void TableAppender::close() {
+  state_->end_chunk();
+  state_->check(duckdb_appender_close(state_->appender.handle));
+}
 
 std::string sql_string(std::string_view text) {
   std::string quoted = "'";

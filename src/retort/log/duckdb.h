@@ -79,8 +79,9 @@ class DuckDb {
   std::unique_ptr<State> state_;
 };
 
-/// Appends rows to a table, value by value in the order of its columns. Throws IoError with
-/// DuckDB's message.
+/// Appends rows to a table of texts, numbers, booleans, moments and lists, value by value in the
+/// order of its columns. Throws IoError with DuckDB's message, ArgumentError on a value that the
+/// column does not take or a row of another length.
 class TableAppender {
  public:
   TableAppender(DuckDb& db, const std::string& table);
@@ -91,7 +92,9 @@ class TableAppender {
   void text(std::string_view value);
   void integer(int64_t value);
   void number(float value);
-  void moment(int64_t microseconds);  // TIMESTAMP
+  void moment(int64_t microseconds);                     // TIMESTAMP
+  void texts(std::span<const std::string_view> values);  // VARCHAR[]
+  void numbers(std::span<const float> values);           // FLOAT[]
   void null();
   void end_row();
   /// Must be called: rows that were not closed are lost.

@@ -9,8 +9,8 @@ namespace retort {
 namespace {
 
 constexpr const char* kExposureColumns =
-    "request_id VARCHAR, user_id VARCHAR, item_id VARCHAR, \"time\" TIMESTAMP, position INTEGER, "
-    "model VARCHAR, version BIGINT, arm VARCHAR, channel VARCHAR, score FLOAT, propensity FLOAT";
+    "request_id VARCHAR, user_id VARCHAR, \"time\" TIMESTAMP, model VARCHAR, version BIGINT, "
+    "arm VARCHAR, items VARCHAR[], channels VARCHAR[], scores FLOAT[], propensities FLOAT[]";
 constexpr const char* kEventColumns =
     "user_id VARCHAR, item_id VARCHAR, \"time\" TIMESTAMP, clicked BOOLEAN, seconds FLOAT, "
     "stream VARCHAR";
@@ -20,21 +20,25 @@ void text_or_null(TableAppender& table, const std::string& text) {
 }
 
 void append(TableAppender& table, const Exposure& exposure) {
-  int64_t position = 0;
+  std::vector<std::string_view> items, channels;
+  std::vector<float> scores, propensities;
   for (const Candidate& item : exposure.items) {
-    table.text(exposure.request);
-    text_or_null(table, exposure.user);
-    table.text(item.id);
-    table.moment(exposure.time);
-    table.integer(++position);
-    table.text(exposure.model);
-    table.integer(exposure.version);
-    text_or_null(table, exposure.arm);
-    table.text(kChannelNames[static_cast<size_t>(item.channel)]);
-    table.number(item.score);
-    table.number(item.propensity);
-    table.end_row();
+    items.push_back(item.id);
+    channels.push_back(kChannelNames[static_cast<size_t>(item.channel)]);
+    scores.push_back(item.score);
+    propensities.push_back(item.propensity);
   }
+  table.text(exposure.request);
+  text_or_null(table, exposure.user);
+  table.moment(exposure.time);
+  table.text(exposure.model);
+  table.integer(exposure.version);
+  text_or_null(table, exposure.arm);
+  table.texts(items);
+  table.texts(channels);
+  table.numbers(scores);
+  table.numbers(propensities);
+  table.end_row();
 }
 
 void append(TableAppender& table, const LoggedEvent& logged) {

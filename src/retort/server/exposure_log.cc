@@ -10,7 +10,6 @@
 #include "retort/common/text.h"
 #include "retort/server/exposure_file.h"
 #include "retort/server/live_items.h"
-#include "retort/server/low_priority.h"
 
 namespace retort {
 namespace {
@@ -136,7 +135,6 @@ void ExposureLog::write(const char* kind, const std::deque<Row>& rows, int64_t c
 }
 
 void ExposureLog::run(const std::stop_token& stop) {
-  lower_priority();
   while (true) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, stop, [this] { return rows_ > 0; });

@@ -43,7 +43,7 @@ struct ExposureLogOptions {
 };
 
 /// Thread-safe. `add` copies nothing and never waits for the disk: rows wait in memory for a thread
-/// of low priority, and are dropped and counted where too many wait or a file cannot be written.
+/// of its own, and are dropped and counted where too many wait or a file cannot be written.
 class ExposureLog {
  public:
   /// Makes the folders and, where one has no file yet, one without rows, so that they can be read

@@ -4,16 +4,25 @@
 #include <charconv>
 
 #include <malloc.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "retort/bundle/bundle_writer.h"
 #include "retort/common/error.h"
 #include "retort/common/log.h"
-#include "retort/server/low_priority.h"
 
 namespace retort {
 namespace {
 
+/// The lowest: where requests take all there is, loading takes long, and they hardly notice.
+constexpr int kLowPriority = 19;
 constexpr int64_t kNamedValues = 50;  // of an attribute, in the description of a model
+
+/// Of the calling thread alone, as Linux has it.
+void lower_priority() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowPriority);
+}
 
 /// Names, sizes and times of a folder's files: another text once one of them changed.
 std::string files_of(const fs::path& folder) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/support/child_process.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -24,55 +25,30 @@ sockaddr_in loopback(int port) {
   return address;
 }
 
-int free_port() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  auto* place = reinterpret_cast<sockaddr*>(&address);
-  const bool bound =
-      ::bind(listener, place, size) == 0 && ::getsockname(listener, place, &size) == 0;
-  ::close(listener);
-  return bound ? ntohs(address.sin_port) : 0;
-}
-
 }  // namespace
 
-bool RedisProcess::installed() { return std::system("command -v redis-server > /dev/null") == 0; }
+bool RedisProcess::installed() { return retort::installed("redis-server"); }
 
 bool RedisProcess::start() {
   if (port_ == 0) port_ = free_port();
   if (port_ == 0) return false;
   const std::string port = std::to_string(port_), folder = scratch_.path().string();
-  child_ = ::fork();
-  if (child_ == 0) {
-    const int nowhere = ::open("/dev/null", O_RDWR);
-    for (const int output : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(nowhere, output);
-    ::execlp("redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1",
-             "--save", "", "--appendonly", "no", "--dir", folder.c_str(), nullptr);
-    ::_exit(127);
-  }
-  for (int i = 0; i < 1000; ++i) {
+  server_ = std::make_unique<ChildProcess>(
+      std::vector<std::string>{"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
+                               "--appendonly", "no", "--dir", folder},
+      scratch_ / "log");
+  for (int i = 0; i < 1000 && !server_->ended(); ++i) {
     if (command("PING").starts_with("+PONG")) return true;
-    int status = 0;
-    if (::waitpid(child_, &status, WNOHANG) == child_) {
-      child_ = -1;
-      return false;
-    }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   stop();
   return false;
 }
 
-void RedisProcess::stop() {
-  if (child_ <= 0) return;
-  ::kill(child_, SIGKILL);
-  ::waitpid(child_, nullptr, 0);
-  child_ = -1;
-}
+void RedisProcess::stop() { server_.reset(); }
 
 void RedisProcess::signal(int number) const {
-  if (child_ > 0) ::kill(child_, number);
+  if (server_ != nullptr) server_->signal(number);
 }
 
 std::string RedisProcess::command(const std::string& line) const {

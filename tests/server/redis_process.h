@@ -1,19 +1,16 @@
 // A real redis-server for a test, on a port of its own, without files.
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "tests/support/child_process.h"
 #include "tests/support/scratch_folder.h"
-#include <sys/types.h>
 
 namespace retort {
 
 class RedisProcess {
  public:
-  RedisProcess() = default;
-  ~RedisProcess() { stop(); }
-  RedisProcess(const RedisProcess&) = delete;
-  RedisProcess& operator=(const RedisProcess&) = delete;
   static bool installed();
   /// Starts it (again on the same port) and waits until it answers. False if it does not come up.
   bool start();
@@ -26,7 +23,7 @@ class RedisProcess {
  private:
   const ScratchFolder scratch_;
   int port_ = 0;
-  pid_t child_ = -1;
+  std::unique_ptr<ChildProcess> server_;
 };
 
 }  // namespace retort

@@ -4,26 +4,21 @@
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
-
-#include "retort/common/file.h"
+#include "tests/support/child_process.h"
 
 namespace retort {
 
 class RetortdProcess {
  public:
-  /// Waits up to ten seconds until it listens. `arguments`: bundles and flags beside --port.
+  /// Waits until it listens or ends. `arguments`: bundles and flags beside --port.
   RetortdProcess(std::vector<std::string> arguments, const fs::path& log);
-  ~RetortdProcess();
-  RetortdProcess(const RetortdProcess&) = delete;
-  RetortdProcess& operator=(const RetortdProcess&) = delete;
   uint16_t port() const { return port_; }  // 0: it does not listen
-  void signal(int number) const;
+  void signal(int number) const { process_.signal(number); }
   /// Exit code; -1 if it has not ended by itself within ten seconds.
-  int wait();
+  int wait() { return process_.wait(); }
 
  private:
-  pid_t child_;
+  ChildProcess process_;
   uint16_t port_ = 0;
 };
 

@@ -112,6 +112,13 @@ Action add(CLI::App& app, const CommonFlags& common) {
                  "folder that keeps items put over the API; without it they are gone at the end");
   app.add_option("--users", options.users,
                  "store of what users did: lmdb:FOLDER or redis://HOST[:PORT][/DB]");
+  app.add_option("--index", options.index,
+                 "bundle (the default): each bundle's own; pgvector: in a Postgres database that "
+                 "retort export --to fills")
+      ->check(CLI::IsMember({"bundle", "pgvector"}));
+  app.add_option("--database", options.database,
+                 "of --index pgvector: postgresql://USER@HOST/DATABASE; without it, what PGHOST and "
+                 "the like say");
   app.add_option("--queue", options.queue.waiting, "requests that may wait; 256 by default")
       ->check(CLI::PositiveNumber);
   app.add_option("--batch", options.queue.batch, "user towers run together at most; 16 by default")

@@ -155,7 +155,8 @@ Json ModelStore::describe() const {
                       {"users", served.bundle().users()},
                       {"items", served.bundle().items()},
                       {"dim", served.bundle().vector_dim()},
-                      {"index", served.bundle().manifest()["index"]},
+                      {"index", hooks_.open_index ? Json{{"name", "pgvector"}}
+                                                  : served.bundle().manifest()["index"]},
                       {"created", served.bundle().manifest()["created"]},
                       {"tasks", task_names(served.bundle().spec())},
                       {"fusion", task_shares(served.bundle().spec())},
@@ -223,11 +224,13 @@ ModelStore::Served ModelStore::load(Model& model, int64_t version) {
   {
     const std::lock_guard lock(mutex_);
     const auto before = model.refused.find(version);
-    if (before != model.refused.end() && before->second.files == files) return nullptr;
+    if (before != model.refused.end() && before->second.files == files && !hooks_.open_index)
+      return nullptr;
   }
   std::string reason;
   try {
-    auto next = std::make_shared<ServedModel>(model.source.name, version, folder);
+    auto next =
+        std::make_shared<ServedModel>(model.source.name, version, folder, hooks_.open_index);
     if (hooks_.loaded) hooks_.loaded(*next);
     const std::lock_guard lock(mutex_);
     model.refused.erase(version);
@@ -235,10 +238,14 @@ ModelStore::Served ModelStore::load(Model& model, int64_t version) {
   } catch (const std::exception& error) {
     reason = error.what();
   }
+  {
+    const std::lock_guard lock(mutex_);
+    Refusal& refusal = model.refused[version];
+    if (refusal.reason == reason && refusal.files == files) return nullptr;  // has been said
+    refusal = {reason, files};
+  }
   log_warning("server", "{} version {} is refused: {}", model.source.name, version, reason);
   if (hooks_.refused) hooks_.refused(model.source.name);
-  const std::lock_guard lock(mutex_);
-  model.refused[version] = {reason, files};
   return nullptr;
 }
 

@@ -27,7 +27,8 @@ struct ModelSource {
 
 /// Thread-safe. A version is verified, loaded, warmed up and tried at low priority before it is
 /// swapped in; requests that hold the old one finish with it. A bad one is refused: the old one
-/// serves on, and the folder is looked at again once its files change.
+/// serves on, and the folder is looked at again once its files change; where the index is not the
+/// bundle's own, at every look, for it may have come.
 class ModelStore {
  public:
   using Served = std::shared_ptr<ServedModel>;
@@ -37,6 +38,7 @@ class ModelStore {
     std::function<void(ServedModel& model)> loaded;
     std::function<void(const ServedModel& model)> swapped;
     std::function<void(const std::string& name)> refused;
+    OpenIndex open_index;
   };
 
   /// Loads the newest good version of each. Throws DataError if a model has none, ConfigError on a

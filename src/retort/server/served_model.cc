@@ -22,12 +22,13 @@ double published_recall(const Bundle& bundle) {
 
 }  // namespace
 
-ServedModel::ServedModel(std::string name, int64_t version, const fs::path& folder)
+ServedModel::ServedModel(std::string name, int64_t version, const fs::path& folder,
+                         const OpenIndex& open_index)
     : name_(std::move(name)),
       version_(version),
       start_(std::chrono::steady_clock::now()),
       bundle_(folder),
-      retriever_(bundle_) {
+      retriever_(bundle_, open_index ? open_index(bundle_) : nullptr) {
   by_popularity_ = items_by_popularity(bundle_);
   smoke_recall_ = ask_smoke_queries();
   if (smoke_recall_ < kLeastSmokeRecall * published_recall(bundle_))

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,12 +13,16 @@
 
 namespace retort {
 
+/// An index over a bundle's items that is not the bundle's own; empty: the bundle's own.
+using OpenIndex = std::function<std::unique_ptr<ItemIndex>(const Bundle& bundle)>;
+
 class ServedModel {
  public:
   /// Opens and verifies the bundle, warms its pages up and asks it its own smoke queries
   /// (docs/bundle-format.md). `version`: of the folder's name, which counts, whatever the manifest
   /// says. Throws DataError where the bundle is bad or answers its queries with other items.
-  ServedModel(std::string name, int64_t version, const fs::path& folder);
+  ServedModel(std::string name, int64_t version, const fs::path& folder,
+              const OpenIndex& open_index = {});
 
   const std::string& name() const { return name_; }
   int64_t version() const { return version_; }

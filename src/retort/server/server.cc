@@ -13,6 +13,7 @@
 #include "retort/common/error.h"
 #include "retort/common/log.h"
 #include "retort/server/live_index.h"
+#include "retort/server/pgvector_index.h"
 
 namespace retort {
 namespace {
@@ -90,6 +91,11 @@ void Server::State::open_models(const ServerOptions& options) {
   hooks.refused = [this](const std::string& name) {
     if (metrics) metrics->refused(name);
   };
+  if (options.index == "pgvector")
+    hooks.open_index =
+        [pool = std::make_shared<PostgresPool>(options.database)](const Bundle& bundle) {
+          return std::make_unique<PgvectorIndex>(pool, bundle);
+        };
   models.emplace(options.models, options.poll, std::move(hooks));
   choice.emplace(*models, options.split, options.salt);
 }
@@ -126,6 +132,8 @@ void Server::State::add_gauges() {
                  [this] { return static_cast<double>(queue->waiting(WorkQueue::Lane::kSlow)); });
   metrics->gauge("retort_live_items", "records of live items",
                  [this] { return static_cast<double>(items.size()); });
+  metrics->gauge("retort_index_unavailable", "searches that a database could not answer",
+                 [] { return static_cast<double>(PgvectorIndex::unavailable()); });
   metrics->total("retort_popularity_clicks_total", "clicks counted by the popular channel",
                  [this] { return static_cast<double>(popularity.counted()); });
   if (exposures != nullptr) {

@@ -26,6 +26,8 @@ struct ServerOptions {
   std::string salt = "retort";           // of the split
   std::chrono::milliseconds poll{1000};  // between two looks at the folders of versions
   fs::path items;                        // where live items are kept; empty: in memory only
+  std::string index = "bundle";          // or "pgvector", in `database`
+  std::string database;                  // of --index pgvector, as PostgresConnection has it
   std::string users;                     // URL of the store of users; empty: none
   ExposureLogOptions exposures;          // folder empty: nothing is logged
   RetrieveDefaults defaults;

@@ -143,9 +143,9 @@ std::vector<OnnxValue> OnnxGraph::mixture(std::vector<OnnxValue> fields, const s
     experts.push_back(
         stack(x, fmt::format("{}.expert{}", name, k), width, spec.expert_layers, true));
   for (const std::string& task : spec.tasks)
-    vectors.push_back(stack(gated(x, name + ".gate_" + task, width, experts),
-                            name + ".head_" + task, spec.expert_layers.back(), spec.head_layers,
-                            false));
+    vectors.push_back(stack(gated(x, fmt::format("{}.gate_{}", name, task), width, experts),
+                            fmt::format("{}.head_{}", name, task), spec.expert_layers.back(),
+                            spec.head_layers, false));
   return vectors;
 }
 

@@ -50,8 +50,8 @@ Json to_json(const Retrieval& retrieval);
 /// Thread-safe.
 class Retriever {
  public:
-  /// Loads towers, index and ranking model; `bundle` must outlive the retriever. `index`: instead of the
-  /// bundle's own. Throws DataError.
+  /// Loads towers, index and ranking model; `bundle` must outlive the retriever. `index`: instead
+  /// of the bundle's own. Throws DataError.
   explicit Retriever(const Bundle& bundle, std::unique_ptr<ItemIndex> index = nullptr);
 
   /// The k best allowed items: as many as there are, if fewer than k. Throws DataError for a user

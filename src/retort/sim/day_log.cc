@@ -20,21 +20,6 @@ Rng user_day(const World& world, std::string_view stream, int32_t user, int32_t 
       .fork(static_cast<uint64_t>(day));
 }
 
-/// The moments at which the user opens the feed on the day, ascending.
-std::vector<int64_t> request_times(const World& world, int32_t user, int32_t day) {
-  const double mean = world.activity[static_cast<size_t>(user)] *
-                      world.options.constants.impressions_per_day / world.options.slots;
-  const auto count = poisson(user_day(world, "requests", user, day), mean);
-  const Rng moments = user_day(world, "moments", user, day);
-  std::vector<int64_t> times;
-  for (int64_t r = 0; r < count; ++r) {
-    times.push_back(world.start + day * kDay +
-                    static_cast<int64_t>(moments.below(kDay, static_cast<uint64_t>(r))));
-  }
-  std::sort(times.begin(), times.end());
-  return times;
-}
-
 /// One slot of a request: decides the click and the seconds, writes the row.
 void simulate_slot(const World& world, int32_t user, int32_t item, int32_t day, int32_t request,
                    int32_t position, int64_t time, double propensity, BlockLog& log) {
@@ -86,6 +71,20 @@ int64_t poisson(const Rng& rng, double mean) {
     }
   }
   return count;
+}
+
+std::vector<int64_t> request_times(const World& world, int32_t user, int32_t day) {
+  const double mean = world.activity[static_cast<size_t>(user)] *
+                      world.options.constants.impressions_per_day / world.options.slots;
+  const auto count = poisson(user_day(world, "requests", user, day), mean);
+  const Rng moments = user_day(world, "moments", user, day);
+  std::vector<int64_t> times;
+  for (int64_t r = 0; r < count; ++r) {
+    times.push_back(world.start + day * kDay +
+                    static_cast<int64_t>(moments.below(kDay, static_cast<uint64_t>(r))));
+  }
+  std::sort(times.begin(), times.end());
+  return times;
 }
 
 void simulate_block(const World& world, const PolicyDay& policy, int64_t begin, int64_t end,

@@ -34,6 +34,10 @@ struct BlockLog {
 void simulate_block(const World& world, const PolicyDay& policy, int64_t begin, int64_t end,
                     BlockLog& log, Masses& masses);
 
+/// The moments at which the user opens the feed on the day, ascending: the world's own law,
+/// whatever the policy. Slot s of request r has the key r * slots + s in all draws of what happens.
+std::vector<int64_t> request_times(const World& world, int32_t user, int32_t day);
+
 /// Poisson(mean) of a uniform draw a part: means above 100 are summed from parts.
 int64_t poisson(const Rng& rng, double mean);
 

@@ -53,8 +53,9 @@ LiveRanker::Scores LiveRanker::score(int32_t user, int32_t item) const {
   Scores scores;
   scores.click = logit(p_item) + logit(p_user) - logit(p0) + affinity;
   const double mean = all_.clicks > 0 && all_.minutes > 0 ? all_.minutes / all_.clicks : 1;
-  scores.dwm = scores.click + std::log(smoothed_minutes(i, mean) / mean) +
-               std::log(smoothed_minutes(u, mean) / mean);
+  const double of_item = smoothed_minutes(i, mean), of_user = smoothed_minutes(u, mean);
+  scores.dwm = scores.click + std::log(of_item / mean) + std::log(of_user / mean);
+  scores.minutes = of_item * of_user / mean;
   return scores;
 }
 

@@ -30,6 +30,7 @@ class LiveRanker {
 
   struct Scores {
     double click = 0, dwm = 0;                            // logits
+    double minutes = 0;                                   // of a click: m^_i m^_u / m0
     double mixed() const { return 0.5 * (click + dwm); }  // what rows are sorted by
   };
   Scores score(int32_t user, int32_t item) const;

@@ -18,13 +18,6 @@ namespace {
 
 constexpr int64_t kBlock = 256;  // users between two looks at Ctrl-C
 
-/// A metric of all users, before it is summed up.
-struct Measure {
-  std::string name;
-  int better;  // 1: more is better, -1: less, 0: neither
-  UserRatio ratio;
-};
-
 /// [arms][users] what users do with one row.
 using Outcomes = std::vector<std::vector<RowOutcome>>;
 
@@ -32,8 +25,8 @@ using Part = double (*)(const RowOutcome&);
 double one(const RowOutcome&) { return 1; }
 double shown(const RowOutcome& outcome) { return outcome.shown; }
 
-Measure measure(std::string name, const std::vector<RowOutcome>& users, Part part, Part of) {
-  Measure made{std::move(name), 1, {}};
+AbMeasure measure(std::string name, const std::vector<RowOutcome>& users, Part part, Part of) {
+  AbMeasure made{std::move(name), 1, {}};
   for (const RowOutcome& user : users) {
     made.ratio.numerator.push_back(part(user));
     made.ratio.denominator.push_back(of(user));
@@ -41,9 +34,9 @@ Measure measure(std::string name, const std::vector<RowOutcome>& users, Part par
   return made;
 }
 
-std::vector<Measure> row_measures(const std::vector<RowOutcome>& users, int32_t nktd_at) {
+std::vector<AbMeasure> row_measures(const std::vector<RowOutcome>& users, int32_t nktd_at) {
   using O = const RowOutcome&;
-  std::vector<Measure> all;
+  std::vector<AbMeasure> all;
   all.push_back(measure(
       "local_minutes", users, [](O o) { return o.local; }, one));
   all.push_back(measure(
@@ -72,8 +65,8 @@ std::vector<Measure> row_measures(const std::vector<RowOutcome>& users, int32_t 
 }
 
 /// All rows together, and what was started before the day.
-std::vector<Measure> platform_measures(const std::vector<Outcomes>& rows, size_t arm,
-                                       const std::vector<double>& other) {
+std::vector<AbMeasure> platform_measures(const std::vector<Outcomes>& rows, size_t arm,
+                                         const std::vector<double>& other) {
   std::vector<RowOutcome> all(other.size());
   for (const Outcomes& row : rows)
     for (size_t user = 0; user < all.size(); ++user) {
@@ -82,10 +75,10 @@ std::vector<Measure> platform_measures(const std::vector<Outcomes>& rows, size_t
     }
   const auto dwm = [](const RowOutcome& o) { return o.dwm; };
   const auto expected = [](const RowOutcome& o) { return o.expected_dwm; };
-  std::vector<Measure> made;
+  std::vector<AbMeasure> made;
   made.push_back(measure("platform_minutes", all, dwm, one));
   made.push_back(measure("expected_platform_minutes", all, expected, one));
-  for (Measure& total : made)
+  for (AbMeasure& total : made)
     for (size_t user = 0; user < other.size(); ++user) total.ratio.numerator[user] += other[user];
   made.push_back(measure("dwm", all, dwm, one));
   made.push_back(measure("expected_dwm", all, expected, one));
@@ -108,58 +101,16 @@ std::optional<double> published_of(const AbTestRecipe& recipe, const std::string
   return figure == figures->second.end() ? std::nullopt : std::optional(figure->second);
 }
 
-std::string claim_of(const AbDifference& difference) {
-  if (!difference.published) return "";
-  const Interval& measured = difference.absolute;
-  if (!(measured.low > 0 || measured.high < 0)) return "not distinguishable";
-  return (measured.value > 0) == (*difference.published > 0) ? "reproduced" : "reversed";
-}
-
-/// Intervals of one section: all arms and metrics on the same resamples.
-AbSection sum_up(const std::string& name, const std::vector<std::vector<Measure>>& arms,
-                 const AbTestRecipe& recipe) {
-  const size_t metrics = arms.front().size();
-  const auto users = static_cast<int64_t>(arms.front().front().ratio.numerator.size());
-  const auto each = [&](const auto& visit) {  // (arm, metric, place)
-    for (size_t arm = 0; arm < arms.size(); ++arm)
-      for (size_t metric = 0; metric < metrics; ++metric)
-        visit(arm, metric, arm * metrics + metric);
+AbSection compare_arms(const std::string& section,
+                       const std::vector<std::vector<AbMeasure>>& measures,
+                       const AbTestRecipe& recipe) {
+  AbComparison comparison;
+  for (const AbTestArm& arm : recipe.arms) comparison.arms.push_back(arm.name);
+  comparison.bootstrap = recipe.bootstrap;
+  comparison.published = [&](size_t arm, const std::string& metric) {
+    return is_oracle(recipe.arms[arm]) ? std::nullopt : published_of(recipe, section, metric);
   };
-  const Bootstrap bootstrap(users, recipe.bootstrap);
-  const auto replicates =
-      bootstrap.run(static_cast<int32_t>(arms.size() * metrics),
-                    [&](std::span<const uint8_t> weights, std::span<double> out) {
-                      each([&](size_t arm, size_t metric, size_t place) {
-                        out[place] = arms[arm][metric].ratio.value(weights);
-                      });
-                    });
-  AbSection section{name, std::vector<std::vector<AbMetric>>(arms.size()), {}};
-  each([&](size_t arm, size_t metric, size_t place) {
-    const Measure& measured = arms[arm][metric];
-    section.metrics[arm].push_back(
-        {measured.name, interval_of(measured.ratio.value(), replicates[place])});
-    if (arm == 0) return;
-    const std::vector<double>&mine = replicates[place], &control = replicates[metric];
-    std::vector<double> more, share;
-    for (size_t k = 0; k < mine.size(); ++k) {
-      more.push_back(mine[k] - control[k]);
-      if (control[k] != 0) share.push_back(mine[k] / control[k] - 1);
-    }
-    const double value = measured.ratio.value(), base = arms[0][metric].ratio.value();
-    AbDifference difference{.metric = measured.name,
-                            .arm = recipe.arms[arm].name,
-                            .absolute = interval_of(value - base, more),
-                            .relative = interval_of(base != 0 ? value / base - 1 : NAN, share),
-                            .verdict = {},
-                            .published = is_oracle(recipe.arms[arm])
-                                             ? std::nullopt
-                                             : published_of(recipe, name, measured.name),
-                            .claim = {}};
-    difference.verdict = verdict_of(difference.absolute, measured.better);
-    difference.claim = claim_of(difference);
-    section.differences.push_back(std::move(difference));
-  });
-  return section;
+  return sum_up(section, measures, comparison);
 }
 
 /// The arms' channels and the day that they are tested on.
@@ -194,19 +145,19 @@ class Test {
     for (const ShowType type : kShowTypes) {
       if (!recipe_.has_row(type)) continue;
       rows.push_back(replay(type, past));
-      std::vector<std::vector<Measure>> measures;
+      std::vector<std::vector<AbMeasure>> measures;
       for (const auto& users : rows.back())
         measures.push_back(row_measures(users, recipe_.nktd_at));
       const std::string name(kAbTestRows[static_cast<size_t>(type)]);
-      result_.sections.push_back(sum_up(name, measures, recipe_));
+      result_.sections.push_back(compare_arms(name, measures, recipe_));
     }
     std::vector<double> other;
     for (const int32_t user : users_)
       other.push_back(past.other_minutes[static_cast<size_t>(user)]);
-    std::vector<std::vector<Measure>> platform;
+    std::vector<std::vector<AbMeasure>> platform;
     for (size_t arm = 0; arm < recipe_.arms.size(); ++arm)
       platform.push_back(platform_measures(rows, arm, other));
-    result_.sections.push_back(sum_up("platform", platform, recipe_));
+    result_.sections.push_back(compare_arms("platform", platform, recipe_));
     describe_arms();
     return std::move(result_);
   }
@@ -304,13 +255,6 @@ class Test {
 };
 
 }  // namespace
-
-std::string verdict_of(const Interval& difference, int better) {
-  if (difference.value == 0 && difference.low == 0 && difference.high == 0) return "equal";
-  if (!(difference.low > 0 || difference.high < 0)) return "not distinguishable";
-  if (better == 0) return difference.value > 0 ? "more" : "less";
-  return difference.value * better > 0 ? "better" : "worse";
-}
 
 AbTestResult run_abtest(const AbTestRecipe& recipe) { return Test(recipe).run(); }
 

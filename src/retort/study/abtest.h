@@ -8,34 +8,10 @@
 #include <vector>
 
 #include "retort/common/json.h"
-#include "retort/metric/bootstrap.h"
 #include "retort/study/abtest_recipe.h"
+#include "retort/study/abtest_section.h"
 
 namespace retort {
-
-struct AbMetric {
-  std::string name;
-  Interval value;  // 95 % by user
-};
-
-/// An arm's metric less the control's, paired by user: one resample weighs both.
-struct AbDifference {
-  std::string metric, arm;
-  Interval absolute;
-  Interval relative;                // divided by the control's value; NaN where that is 0
-  std::string verdict;              // verdict_of(absolute)
-  std::optional<double> published;  // relative difference that a publication states
-  /// "reproduced" (its sign, and the interval excludes 0) | "reversed" | "not distinguishable";
-  /// empty without `published`.
-  std::string claim;
-};
-
-/// A row of the home page, or "platform": all viewing.
-struct AbSection {
-  std::string name;                            // "tv" | "movies" | "platform"
-  std::vector<std::vector<AbMetric>> metrics;  // [arms][metrics]
-  std::vector<AbDifference> differences;       // of each arm but the control
-};
 
 struct AbTestResult {
   std::string name, world;
@@ -43,7 +19,7 @@ struct AbTestResult {
   int64_t midnight = 0;  // of the day, microseconds since 1970
   int64_t users = 0;     // who opened the platform on it
   Json arms;             // [{"name", "tv": {"bundle", "model", "version", "moment", "fusion"}}]
-  std::vector<AbSection> sections;
+  std::vector<AbSection> sections;  // rows of the home page, and "platform": all viewing
   std::vector<std::string> notes;
 };
 
@@ -65,9 +41,5 @@ AbTestResult run_abtest(const AbTestRecipe& recipe);
 Json to_json(const AbTestResult& result);
 /// One table a section and arm against the control.
 std::string table(const AbTestResult& result);
-
-/// "equal" (0 in every resample), "not distinguishable" (the interval holds 0), "better", "worse";
-/// `better`: 1 if more is better, -1 if less, 0 if neither, which gives "more" or "less".
-std::string verdict_of(const Interval& difference, int better);
 
 }  // namespace retort

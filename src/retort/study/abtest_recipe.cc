@@ -122,6 +122,7 @@ bool AbTestRecipe::has_row(ShowType type) const {
 AbTestRecipe read_abtest_recipe(const Json& recipe, const fs::path& bundles) {
   AbTestRecipe read;
   Fields fields(recipe, "");
+  fields.sub("kind");  // is_feed_test has read it
   fields.read("name", read.name);
   std::string world;
   fields.read("world", world);

@@ -11,21 +11,6 @@
 namespace retort {
 namespace {
 
-Json json_of(const Interval& interval) {
-  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
-}
-
-Json json_of(const AbDifference& difference) {
-  Json json{{"metric", difference.metric}, {"arm", difference.arm}};
-  json.update(json_of(difference.absolute));
-  json["relative"] = json_of(difference.relative);
-  json["verdict"] = difference.verdict;
-  if (!difference.published) return json;
-  json["published"] = *difference.published;
-  json["claim"] = difference.claim;
-  return json;
-}
-
 std::string title_of(const std::string& section) {
   if (section == "tv") return "TV For You";
   return section == "movies" ? "Movies For You" : "The platform";
@@ -36,8 +21,6 @@ std::string number(const std::string& metric, double value) {
              ? fmt::format("{:.2f}", value)
              : fmt::format("{:.4f}", value);
 }
-
-std::string percent(double share) { return fmt::format("{:+.2f}%", 100 * share); }
 
 std::string section_table(const AbTestResult& result, const AbSection& section, size_t arm) {
   const auto name = [&](size_t k) { return result.arms[k]["name"].get<std::string>(); };
@@ -56,12 +39,12 @@ std::string section_table(const AbTestResult& result, const AbSection& section, 
     std::vector<std::string> row{metric,
                                  number(metric, section.metrics[0][k].value.value),
                                  number(metric, section.metrics[arm][k].value.value),
-                                 percent(difference.relative.value),
-                                 fmt::format("{} .. {}", percent(difference.relative.low),
-                                             percent(difference.relative.high)),
+                                 signed_percent(difference.relative.value),
+                                 fmt::format("{} .. {}", signed_percent(difference.relative.low),
+                                             signed_percent(difference.relative.high)),
                                  difference.verdict};
     if (published) {
-      row.push_back(difference.published ? percent(*difference.published) : "");
+      row.push_back(difference.published ? signed_percent(*difference.published) : "");
       row.push_back(difference.claim);
     }
     table.add(row);
@@ -73,18 +56,9 @@ std::string section_table(const AbTestResult& result, const AbSection& section, 
 
 Json to_json(const AbTestResult& result) {
   Json sections = Json::object();
-  for (const AbSection& section : result.sections) {
-    Json models = Json::object(), differences = Json::array();
-    for (size_t arm = 0; arm < section.metrics.size(); ++arm) {
-      Json metrics = Json::object();
-      for (const AbMetric& metric : section.metrics[arm])
-        metrics[metric.name] = json_of(metric.value);
-      models[result.arms[arm]["name"].get<std::string>()] = metrics;
-    }
-    for (const AbDifference& difference : section.differences)
-      differences.push_back(json_of(difference));
-    sections[section.name] = Json{{"models", models}, {"differences", differences}};
-  }
+  std::vector<std::string> arms;
+  for (const Json& arm : result.arms) arms.push_back(arm["name"].get<std::string>());
+  for (const AbSection& section : result.sections) sections[section.name] = json_of(section, arms);
   return Json{{"name", result.name},   {"world", result.world},
               {"day", result.day},     {"date", format_moment(result.midnight).substr(0, 10)},
               {"users", result.users}, {"arms", result.arms},

@@ -59,6 +59,7 @@ Command retrieve_command();
 Command export_command();
 Command index_command();
 Command abtest_command();
+Command report_command();
 Command bench_serve_command();
 Command list_command();
 Command doctor_command();

@@ -63,6 +63,7 @@ CompareResult compare_on(const ComparePlan& plan, const std::string& data, const
   if (common.seed) options.first_seed = *common.seed;
   std::unique_ptr<OracleRow> oracle;
   options.extra = oracle_rows(flags.judging.truth, dataset, oracle);
+  if (oracle) options.evaluate.click_bait = oracle->click_bait(dataset);
   return compare(rows_for(plan, data), dataset, options);
 }
 

@@ -16,12 +16,13 @@ struct Flags {
 };
 
 Answer run(const Flags& flags, const CommonFlags& common) {
-  const EvaluateOptions options = judging_options(flags.judging, common);
+  EvaluateOptions options = judging_options(flags.judging, common);
   const Dataset dataset(flags.dataset.empty() ? dataset_of_run(flags.run)
                                               : fs::path(flags.dataset));
   const TrainedModel model(flags.run, dataset, common.device);
   std::unique_ptr<OracleRow> oracle;
   const auto extra = oracle_rows(flags.judging.truth, dataset, oracle);
+  if (oracle) options.click_bait = oracle->click_bait(dataset);
   const EvaluateResult result = evaluate(dataset, model, options, extra);
   return {to_json(result), table(result)};
 }

@@ -12,7 +12,8 @@ void add_judging_flags(CLI::App& app, JudgingFlags& flags) {
   app.add_option("--split", flags.split, "valid or test; test by default")
       ->check(CLI::IsMember({"valid", "test"}))
       ->group(group);
-  app.add_option("--truth", flags.truth, "the simulated world: adds the row `oracle`")
+  app.add_option("--truth", flags.truth,
+                 "the simulated world: adds the row `oracle`, and click_bait@K")
       ->group(group);
   CLI::Option* alive =
       app.add_option("--alive", flags.alive,
@@ -87,6 +88,16 @@ ExtraRow OracleRow::row() const {
   return {.name = "oracle",
           .pairs = &feed_->scorer,
           .candidates = feed_->scorer.candidates(OracleRanking::kReadMass)};
+}
+
+std::vector<uint8_t> OracleRow::click_bait(const Dataset& dataset) const {
+  std::vector<uint8_t> flags;
+  if (!feed_) return flags;
+  for (int64_t item = 0; item < dataset.items(); ++item) {
+    const auto found = feed_->oracle.find_item(dataset.item_keys()[item]);
+    flags.push_back(found && feed_->oracle.click_bait(*found) ? 1 : 0);
+  }
+  return flags;
 }
 
 std::vector<ExtraRow> oracle_rows(const fs::path& world, const Dataset& dataset,

@@ -35,6 +35,8 @@ class OracleRow {
   /// `world`: what `simulate` wrote, of either kind.
   OracleRow(const fs::path& world, const Dataset& dataset);
   ExtraRow row() const;
+  /// [items of the dataset] 1: click-bait; empty where the world has none.
+  std::vector<uint8_t> click_bait(const Dataset& dataset) const;
 
  private:
   template <class O, class S>

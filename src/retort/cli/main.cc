@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
       {compare_help()},     {world_help()},        {publish_help()}, {tune_fusion_help()},
       {tune_target_help()}, {score_help()},        {daily_help()},   retrieve_command(),
       {serve_help()},       bench_serve_command(), export_command(), index_command(),
-      abtest_command(),     list_command(),        doctor_command(),
+      abtest_command(),     report_command(),      list_command(),   doctor_command(),
   };
   return run_command_line("retort", commands, argc, argv);
 }

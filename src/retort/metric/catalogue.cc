@@ -34,6 +34,7 @@ class CatalogueRun {
       result.click.resize(events_.size());
       result.rank.resize(events_.size());
       result.candidates.resize(events_.size());
+      if (!options.flagged.empty()) result.flagged.resize(events_.size());
     }
   }
 
@@ -150,8 +151,9 @@ class CatalogueRun {
     result.rank[judged.slot] = rank == nullptr ? 0 : rank->rank(options_.ties);
     if (rank == nullptr) return;
     rank->each_best([&](int32_t candidate) {
-      std::atomic_ref<uint8_t>(recommended_[beta][window_.items()[candidate]])
-          .store(1, std::memory_order_relaxed);
+      const int32_t item = window_.items()[candidate];
+      std::atomic_ref<uint8_t>(recommended_[beta][item]).store(1, std::memory_order_relaxed);
+      if (!options_.flagged.empty()) result.flagged[judged.slot] += options_.flagged[item];
     });
   }
 

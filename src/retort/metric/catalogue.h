@@ -22,10 +22,11 @@ struct CatalogueOptions {
   int64_t refresh = 300'000'000;  // as-of item vectors are recomputed on this grid, microseconds
   bool exclude_seen = false;  // items the user clicked (protocol: has events of) before t are not
   Ties ties = Ties::kMid;
-  bool reads_only = true;  // judge events that were read; false: every click
-  double beta = 0;         // popularity correction: score + beta * log q (methods E8)
-  int32_t top = 100;       // largest K for coverage
-  int64_t limit = 0;       // at most this many events, evenly spaced; 0 = all
+  bool reads_only = true;              // judge events that were read; false: every click
+  double beta = 0;                     // popularity correction: score + beta * log q (methods E8)
+  int32_t top = 100;                   // largest K for coverage
+  std::span<const uint8_t> flagged{};  // [items of the dataset] 1: counted in `flagged` below
+  int64_t limit = 0;                   // at most this many events, evenly spaced; 0 = all
 };
 
 /// Rank of each judged event's item: 1 is best; by default ties count half of the equal others
@@ -35,6 +36,7 @@ struct CatalogueRanks {
   std::vector<int64_t> click;        // position in Clicks
   std::vector<int32_t> rank;         // [events]
   std::vector<int32_t> candidates;   // [events] size of the catalogue at the moment
+  std::vector<int32_t> flagged;      // [events] flagged items among the best `top`; empty without
   int64_t distinct_recommended = 0;  // items that stood in any top `top`
   int64_t catalogue = 0;             // items that were a candidate at any moment
 };

@@ -253,6 +253,7 @@ Json to_json(const CompareResult& result) {
   for (const SummaryRow& row : result.rows) {
     json["models"][row.name] = to_json(row);
     json["kinds"][row.name] = name_of(row.kind);
+    if (!row.details.empty()) json["details"][row.name] = row.details;
   }
   json["differences"] = Json::array();
   for (const Difference& difference : result.differences) {

@@ -45,7 +45,8 @@ struct CompareResult {
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 
-/// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside; "differences":
+/// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside, "details" of each
+/// seed; "differences":
 /// [{"metric", "row", "other", "value", "low", "high"}].
 Json to_json(const CompareResult& result);
 /// A line of the learning rates that were chosen; empty if none were.

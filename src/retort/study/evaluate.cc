@@ -110,6 +110,8 @@ Json to_json(const EvaluateResult& result) {
                               {"high", number(metric.interval.high)}};
     }
   }
+  for (const JudgedRow& row : result.rows)
+    if (!row.details.empty()) json["details"][row.name] = Json::array({row.details});
   json["warnings"] = result.warnings;
   return json;
 }

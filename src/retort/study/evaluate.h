@@ -35,7 +35,7 @@ bool is_logit_student(const Json& recipe);
 std::vector<std::string> warnings_of(std::span<const JudgedRow> rows);
 
 /// {"evaluation": about, "models": {ROW: {METRIC: {"value", "low", "high"}}}, "kinds": {ROW: kind},
-/// "warnings": [..]}. Values that are not numbers are null.
+/// "details": {ROW: [JudgedRow::details]}, "warnings": [..]}. Values that are not numbers are null.
 Json to_json(const EvaluateResult& result);
 /// Two tables (test rows; catalogue), what was judged, warnings.
 std::string table(const EvaluateResult& result);

@@ -15,9 +15,15 @@
 #include "retort/metric/ranking.h"
 #include "retort/metric/user_lists.h"
 #include "retort/study/baselines.h"
+#include "retort/study/breakdown.h"
 #include "retort/study/discordance.h"
 
 namespace retort {
+namespace {
+
+constexpr int32_t kDeciles = 10, kActivityGroups = 5;
+
+}  // namespace
 
 void EvaluateOptions::validate() const {
   if (limit < 0) fail<ConfigError>("evaluate: limit must be 0 or more, not {}", limit);
@@ -85,6 +91,7 @@ struct Judge::State {
     catalogue.ties = options.ties;
     catalogue.limit = options.limit;
     recall_at = options.recall_at.value_or(data.protocol().recall_at);
+    catalogue.flagged = options.click_bait;
     catalogue.top = recall_at.empty() ? 0 : *std::max_element(recall_at.begin(), recall_at.end());
     bootstrap.emplace(users, options.bootstrap);
   }
@@ -113,6 +120,23 @@ struct Judge::State {
       row += batch->rows();
       progress.update(row);
     }
+    if (first_time) group_all();
+  }
+
+  /// Rows by the training clicks of their item, and of their user.
+  void group_all() {
+    std::vector<int64_t> of_item(dataset.items(), 0), of_user(dataset.users(), 0);
+    for (const int64_t click : dataset.rows_of(Split::kTrain)) {
+      ++of_item[dataset.clicks().item[click]];
+      ++of_user[dataset.clicks().user[click]];
+    }
+    std::vector<int64_t> popularity, activity;
+    for (size_t row = 0; row < kinds.size(); ++row) {
+      popularity.push_back(of_item[item_of_row[row]]);
+      activity.push_back(of_user[dataset_user_of_row[row]]);
+    }
+    by_popularity = group_rows(popularity, kDeciles);
+    by_activity = group_rows(activity, kActivityGroups);
   }
 
   void keep_rows(const Batch& batch) {
@@ -121,6 +145,8 @@ struct Judge::State {
                       : batch.read[row] == 0 ? RowKind::kShortClick
                                              : RowKind::kRead);
       user_of_row.push_back(number_of_user[batch.user[row]]);
+      dataset_user_of_row.push_back(batch.user[row]);
+      item_of_row.push_back(batch.item[row]);
       read_of_row.push_back(kinds.back() == RowKind::kRead);
     }
   }
@@ -174,6 +200,11 @@ struct Judge::State {
     }
     Gauc by_user = gauc(read_scores, read_of_row, user_of_row, users);
     add_ratios(row, {"gauc"}, {{std::move(by_user.weighted), std::move(by_user.rows)}});
+    if (row.kind != RowRole::kModel && row.kind != RowRole::kTeacher) return;
+    row.details["auc_by_popularity"] =
+        auc_by_group(by_popularity, read_scores, kinds, user_of_row, *bootstrap);
+    row.details["auc_by_activity"] =
+        auc_by_group(by_activity, read_scores, kinds, user_of_row, *bootstrap);
   }
 
   /// Bins are those of all rows; in a resample their means are taken anew.
@@ -197,6 +228,7 @@ struct Judge::State {
           for (const double bin : difference) error += std::abs(bin);
           out[0] = error / total;
         });
+    row.details["calibration"] = to_json(std::span(bins));
     add(row, "ece", expected_calibration_error(bins), std::move(replicates[0]));
   }
 
@@ -226,6 +258,10 @@ struct Judge::State {
         ratios.push_back(weighted_recall(ranks.rank, seconds, user_of_event, users, k));
       }
     }
+    if (!ranks.flagged.empty()) {
+      names.push_back(fmt::format("click_bait@{}", catalogue.top));
+      ratios.push_back(share_of_flagged(ranks));
+    }
     add_ratios(row, names, ratios);
     if (catalogue.top > 0 && ranks.catalogue > 0) {
       const double coverage =
@@ -234,6 +270,18 @@ struct Judge::State {
           {fmt::format("coverage@{}", catalogue.top), {coverage, coverage, coverage}, {}});
     }
     keep_counts(ranks);
+  }
+
+  /// Of the best `top` items of every event.
+  UserRatio share_of_flagged(const CatalogueRanks& ranks) const {
+    UserRatio share{std::vector<double>(users, 0), std::vector<double>(users, 0)};
+    for (size_t event = 0; event < ranks.click.size(); ++event) {
+      if (ranks.rank[event] == 0) continue;  // its list was not made
+      const int32_t user = number_of_user[dataset.clicks().user[ranks.click[event]]];
+      share.numerator[user] += ranks.flagged[event];
+      share.denominator[user] += std::min(catalogue.top, ranks.candidates[event]);
+    }
+    return share;
   }
 
   /// Seconds are what discoveries, or clicks, led to, so that recall weighted by them says
@@ -289,10 +337,13 @@ struct Judge::State {
   CatalogueOptions catalogue;
   std::vector<int32_t> recall_at;
   std::optional<Bootstrap> bootstrap;
-  int64_t users = 0;                      // users with a click in the split
-  std::vector<int32_t> number_of_user;    // [users of the dataset], -1 = not judged
-  std::vector<RowKind> kinds;             // [rows]
-  std::vector<int32_t> user_of_row;       // [rows]
+  int64_t users = 0;                         // users with a click in the split
+  std::vector<int32_t> number_of_user;       // [users of the dataset], -1 = not judged
+  std::vector<RowKind> kinds;                // [rows]
+  std::vector<int32_t> user_of_row;          // [rows]
+  std::vector<int32_t> item_of_row;          // [rows], of the dataset
+  std::vector<int32_t> dataset_user_of_row;  // [rows]
+  RowGroups by_popularity, by_activity;
   std::vector<uint8_t> read_of_row;       // [rows]
   Json counts = Json::object();           // of the catalogue
   std::unique_ptr<Discordance> requests;  // made when a ranker is there to compare with

@@ -34,6 +34,9 @@ struct EvaluateOptions {
   std::optional<bool> exclude_seen{};
   std::optional<std::vector<int32_t>> recall_at{};
   std::optional<double> beta{};  // over the model's own
+  /// [items of the dataset] 1: click-bait, as a simulated world knows; empty: unknown. Adds
+  /// click_bait@K, K the largest of recall_at.
+  std::vector<uint8_t> click_bait{};
   /// N of nktd@N, 0 = none. By default a tenth of the candidates, from 20 to 300, where seconds are
   /// a long-term value ([attribution], or the protocol says so), else none.
   std::optional<int32_t> nktd_at{};
@@ -57,6 +60,9 @@ struct JudgedRow {
   std::string name;
   RowRole kind = RowRole::kModel;
   std::vector<MetricValue> metrics;
+  /// What charts show, of models and teachers: {"calibration": see to_json of ReliabilityBin,
+  /// "auc_by_popularity", "auc_by_activity": see auc_by_group, keys are training clicks}.
+  Json details = Json::object();
   /// nullptr if the row does not have it.
   const MetricValue* find(std::string_view metric) const;
 };

@@ -81,6 +81,8 @@ SummaryRow summarise(std::span<const JudgedRow> seeds) {
     metric.replicates = std::move(replicates);
     summary.metrics.push_back(std::move(metric));
   }
+  for (const JudgedRow& seed : seeds)
+    if (!seed.details.empty()) summary.details.push_back(seed.details);
   return summary;
 }
 

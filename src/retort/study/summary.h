@@ -24,6 +24,7 @@ struct SummaryRow {
   std::string name;
   RowRole kind = RowRole::kModel;
   std::vector<SummaryMetric> metrics;
+  std::vector<Json> details{};  // JudgedRow::details of each seed
   const SummaryMetric* find(std::string_view metric) const;
 };
 

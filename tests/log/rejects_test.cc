@@ -176,6 +176,16 @@ TEST(Rejects, EmptyAndTruncatedFilesAreErrorsThatNameTheFile) {
   }
 }
 
+TEST(Rejects, ASourceOfHistoryAloneMayBeEmpty) {
+  const LogFolder log;
+  log.write("log.csv", "user,item,time,seconds\n");
+  log.write("more.csv", std::string("user,item,time,seconds\n") + kGood);
+  const std::string more =
+      "[[events]]\npath = \"more.csv\"\nuser = \"user\"\nitem = \"item\"\ntime = \"time\"\n"
+      "seconds = \"seconds\"\n";
+  expect_counts(log.ingest(csv_events("role = \"history\"\n") + more + kStrict), 4, 4);
+}
+
 TEST(Rejects, ADamagedMiddleOfParquetIsAnErrorOrOtherValuesButNoCrash) {
   const LogFolder log;
   log.write_parquet("log.parquet", "SELECT range % 9 AS u, range * 7 AS i FROM range(10000)");

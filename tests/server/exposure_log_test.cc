@@ -42,7 +42,8 @@ struct ExposureLogTest : testing::Test {
   /// A row an item shown.
   std::string shown() const {
     return "(SELECT * EXCLUDE (items, channels, scores, propensities), unnest(items) AS item_id, "
-           "unnest(range(1, len(items) + 1)) AS position, unnest(channels) AS channel, "
+           "unnest(range(1, len(items) + 1)) AS position, unnest(coalesce(channels, "
+           "list_transform(items, x -> 'personal'))) AS channel, "
            "unnest(scores) AS score, unnest(propensities) AS propensity FROM " +
            files("exposures") + ")";
   }

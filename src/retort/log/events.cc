@@ -277,7 +277,8 @@ Events map_events(DuckDb& db, const std::vector<EventSource>& sources,
       add_rejects(
           db, scans[i],
           fmt::format("SELECT file, row, reason, value FROM ({}) WHERE reason IS NOT NULL", query));
-    if (!scope.days && db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
+    const bool may_be_empty = scope.days || sources[i].role == "history";
+    if (!may_be_empty && db.query_integer("SELECT count(*) FROM events").value_or(0) == before &&
         !db.query_integer("SELECT 1 FROM rejects WHERE source = " + sql_string(scans[i].name)))
       fail<DataError>("{}: there is not one row of data", scans[i].label);
     if (scans[i].staged) db.run("DROP TABLE " + sql_name(scans[i].name + "_files"));

@@ -1,5 +1,6 @@
 #include "retort/server/exposure_file.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "retort/common/error.h"
@@ -35,7 +36,10 @@ void append(TableAppender& table, const Exposure& exposure) {
   table.integer(exposure.version);
   text_or_null(table, exposure.arm);
   table.texts(items);
-  table.texts(channels);
+  const bool personal =
+      std::all_of(exposure.items.begin(), exposure.items.end(),
+                  [](const Candidate& item) { return item.channel == Channel::kPersonal; });
+  personal ? table.null() : table.texts(channels);
   table.numbers(scores);
   table.numbers(propensities);
   table.end_row();

@@ -1,4 +1,5 @@
 // What `retort abtest feed` says, for tools and for people.
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -121,6 +122,24 @@ std::string estimates_table(const FeedTestResult& result, const FeedRankerResult
   return table.text();
 }
 
+/// How many intervals for seconds hold what was replayed.
+std::string held_text(const FeedRankerResult& judged) {
+  if (!judged.section) return "";
+  const auto held = [&](Interval OffPolicyEstimate::*member) {
+    return std::count_if(judged.estimates.begin(), judged.estimates.end(),
+                         [&](const FeedEstimate& estimate) {
+                           const Interval& interval = estimate.seconds.*member;
+                           return interval.low <= *estimate.expected_seconds &&
+                                  *estimate.expected_seconds <= interval.high;
+                         });
+  };
+  return fmt::format(
+      "Of {} intervals for T/M hold the replayed figure: IPS {}, SNIPS {}, doubly "
+      "robust {}.\n",
+      judged.estimates.size(), held(&OffPolicyEstimate::ips), held(&OffPolicyEstimate::snips),
+      held(&OffPolicyEstimate::doubly_robust));
+}
+
 std::string estimate_warnings(const FeedTestResult& result, const FeedRankerResult& judged) {
   std::string text;
   for (size_t arm = 0; arm < judged.estimates.size(); ++arm)
@@ -197,7 +216,7 @@ std::string table(const FeedTestResult& result) {
             "\n" +
             estimates_table(result, judged, "clicks", &FeedEstimate::ctr,
                             &FeedEstimate::expected_ctr, share_text) +
-            estimate_warnings(result, judged);
+            held_text(judged) + estimate_warnings(result, judged);
   }
   if (result.day)
     text +=

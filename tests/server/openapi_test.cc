@@ -172,7 +172,8 @@ TEST_F(OpenApi, QuestionsAndAnswersAreAsDescribed) {
             {"request_id", "r1"},
             {"log", false}},
            200);
-  retrieve({{"users", {user, "nobody"}}, {"channels", {{"popular", 1}}}, {"request_id", "r2"}}, 200);
+  retrieve({{"users", {user, "nobody"}}, {"channels", {{"popular", 1}}}, {"request_id", "r2"}},
+           200);
   retrieve({{"user", user}, {"channels", {{"popular", 0}}}}, 400);
   retrieve({{"user", user}, {"k", -1}}, 400);
   retrieve({{"user", "nobody"}}, 404);

@@ -11,7 +11,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kPrefix = "scored_";
-constexpr int64_t kPairsAtOnce = 16384;  // of a ranker
+constexpr int64_t kRankedAtOnce = 16384;  // of a ranker
 
 torch::Tensor to_floats(const std::vector<float>& values, torch::Device device) {
   return torch::tensor(values, torch::kFloat32).to(device);
@@ -167,7 +167,7 @@ void ScoreSource::rescore_pairs(const Batch& batch, Pairs& pairs) const {
     column[row] = static_cast<size_t>(
         std::lower_bound(items.begin(), items.end(), batch.item[row]) - items.begin());
   std::vector<std::vector<float>> all(names_.size(), std::vector<float>(groups * rows));
-  const auto at_once = std::max<size_t>(1, kPairsAtOnce / items.size());
+  const auto at_once = std::max<size_t>(1, kRankedAtOnce / items.size());
   Batch part;
   for (size_t begin = 0; begin < groups; begin += at_once) {
     std::vector<PairGroup> block;

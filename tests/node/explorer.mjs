@@ -1,5 +1,5 @@
 // Clicks the explorer through. Arguments: address of a server with the models `two` (tasks click
-// and dwm) and `one`; a user; a folder for pictures; address of the same with tokens; a token.
+// and dwm) and `one` (with its teacher); a user; a folder for pictures; address of the same with tokens; a token.
 import assert from 'node:assert/strict';
 import {assertContrast, assertNamed, assertNoSidewaysScroll, openBrowser, tabThrough, until,
   watchedPage} from './browser.mjs';
@@ -48,8 +48,13 @@ async function seesListsAndReasons(page, [first, second]) {
   const shown = steps === 0 ? '=' : `${steps > 0 ? '▲' : '▼'}${Math.abs(steps)}`;
   assert.equal(await row.locator('td').last().locator('span').first().textContent(), shown);
   for (const cell of await row.locator('td').allTextContents()) assert.notEqual(cell, '');
-  for (const index of [2, 3, 4]) {
-    assert.match(await row.locator('td').nth(index).textContent(), /^(–|\d+(\.\d+)?%)$/);
+  assert.deepEqual(await row.locator('.teacher').allTextContents(), ['–', '–', '–']);
+  assert.match(await list(page, 'A').locator('.note').textContent(), /carries no teacher/);
+  for (const ranked of await list(page, 'B').locator('tbody tr[data-item]').all()) {
+    const texts = await ranked.locator('.teacher').allTextContents();
+    for (const text of texts) assert.match(text, /^\d+(\.\d+)?%$/);
+    const [click, readGivenClick, read] = texts.map((text) => parseFloat(text) / 100);
+    assert.ok(Math.abs(click * readGivenClick - read) < 2e-3, texts.join(' '));
   }
   // Why it is there.
   const button = row.locator('.item');

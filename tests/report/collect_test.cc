@@ -117,7 +117,8 @@ TEST(ReportHtml, IsWholeAndTakesNoTextForMarkup) {
   const std::string open = "<script id=\"data\" type=\"application/json\">";
   const size_t begin = html.find(open) + open.size();
   EXPECT_EQ(Json::parse(html.substr(begin, html.find("</script>", begin) - begin)), report);
-  for (const char* reach : {"<script src", "<img", "stylesheet", "@import"}) EXPECT_THAT(html, Not(HasSubstr(reach)));
+  for (const char* reach : {"<script src", "<img", "stylesheet", "@import"})
+    EXPECT_THAT(html, Not(HasSubstr(reach)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The explorer in a real browser, before the real executable with a model of two tasks and one of
-// a single score.
+// a single score, which brings its teacher.
+#include "tests/bundle/tiny_ranker.h"
 #include "tests/encoder/two_tasks.h"
 #include "tests/server/retortd_process.h"
 #include "tests/support/node.h"
@@ -14,7 +15,7 @@ TEST(Explorer, IsClickedThroughInChromium) {
   if (const std::string why = node_missing(/*browser=*/true); !why.empty()) GTEST_SKIP() << why;
   const TwoTaskPublication two(0.5);
   const TinyPublication one(random_tiny_dataset(8, 12, 60, 400));
-  one.publish();
+  publish_with_ranker(one);
   const ScratchFolder scratch;
   write_file(scratch / "tokens", "0123456789abcdef retrieve,events\n");
   const std::vector<std::string> bundles{"two=" + two.tiny.bundles().string(),

@@ -191,7 +191,11 @@ async function showAnswer(column, answer, request) {
   if (!note && column.items.length === 0) note = 'No item passes the filter.';
   column.parts.table.classList.toggle('no-teacher', !hasTeacher());
   if (!note && !hasTeacher()) {
-    note = 'This bundle carries no teacher: there are no probabilities beside the score.';
+    // null: there is a teacher, and it needs to know what the user did.
+    const silent = [...explanations.values()].some((item) => item.teacher === null);
+    note = silent
+      ? 'The teacher counts what the user did before, which is not known.'
+      : 'This bundle carries no teacher: there are no probabilities beside the score.';
   }
   column.parts.note.textContent = note;
   showLists();

@@ -10,13 +10,6 @@
 namespace retort {
 namespace {
 
-std::string claim_of(const AbDifference& difference) {
-  if (!difference.published) return "";
-  const Interval& measured = difference.absolute;
-  if (!(measured.low > 0 || measured.high < 0)) return "not distinguishable";
-  return (measured.value > 0) == (*difference.published > 0) ? "reproduced" : "reversed";
-}
-
 void follow(const UserRatio& mine, const UserRatio& base, const std::vector<int32_t>& arrivals,
             AbDifference& difference) {
   PairedSequence sequence(static_cast<int64_t>(arrivals.size()));
@@ -72,7 +65,8 @@ AbSection sum_up(const std::string& name, const std::vector<std::vector<AbMeasur
                             .published = comparison.published(arm, measured.name),
                             .claim = {}};
     difference.verdict = verdict_of(difference.absolute, measured.better);
-    difference.claim = claim_of(difference);
+    if (difference.published)
+      difference.claim = claim_of(difference.absolute, *difference.published);
     if (!comparison.arrivals.empty())
       follow(measured.ratio, base_ratio, comparison.arrivals, difference);
     section.differences.push_back(std::move(difference));
@@ -85,6 +79,11 @@ std::string verdict_of(const Interval& difference, int better) {
   if (!(difference.low > 0 || difference.high < 0)) return "not distinguishable";
   if (better == 0) return difference.value > 0 ? "more" : "less";
   return difference.value * better > 0 ? "better" : "worse";
+}
+
+std::string claim_of(const Interval& difference, double published) {
+  if (!(difference.low > 0 || difference.high < 0)) return "not distinguishable";
+  return (difference.value > 0) == (published > 0) ? "reproduced" : "reversed";
 }
 
 Json json_of(const Interval& interval) {

@@ -32,9 +32,7 @@ struct AbDifference {
   Interval relative;                // divided by the control's value; NaN where that is 0
   std::string verdict;              // verdict_of(absolute)
   std::optional<double> published;  // relative difference that a publication states
-  /// "reproduced" (its sign, and the interval excludes 0) | "reversed" | "not distinguishable";
-  /// empty without `published`.
-  std::string claim;
+  std::string claim;                // claim_of(absolute, published); empty without
   /// Of the absolute difference after the last user, valid at every look (PairedSequence); absent
   /// where nobody said in which order users came.
   std::optional<Interval> sequential{};
@@ -66,6 +64,10 @@ AbSection sum_up(const std::string& name, const std::vector<std::vector<AbMeasur
 /// "equal" (0 in every resample), "not distinguishable" (the interval holds 0), "better", "worse";
 /// `better`: 1 if more is better, -1 if less, 0 if neither, which gives "more" or "less".
 std::string verdict_of(const Interval& difference, int better);
+
+/// What a measured difference says of a published one: "reproduced" (its sign, and the interval
+/// excludes 0) | "reversed" | "not distinguishable".
+std::string claim_of(const Interval& difference, double published);
 
 /// {"value", "low", "high"}
 Json json_of(const Interval& interval);

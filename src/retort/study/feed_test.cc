@@ -61,13 +61,13 @@ struct Testers {
 
 class FeedTest {
  public:
-  explicit FeedTest(const FeedTestRecipe& recipe)
-      : recipe_(recipe), log_(recipe.log.empty() ? recipe.world : recipe.log) {
+  explicit FeedTest(const FeedTestRecipe& recipe) : recipe_(recipe) {
     result_.name = recipe.name;
     result_.source = (recipe.world.empty() ? recipe.log : recipe.world).string();
     result_.slots = recipe.slots;
     if (!recipe.world.empty()) open_world();
-    if (!oracle_) log_.add_keys(users_, items_);
+    log_.emplace(recipe.log.empty() ? recipe.world : recipe.log);
+    if (!oracle_) log_->add_keys(users_, items_);
     for (const FeedArmRecipe& arm : recipe.arms) {
       result_.names.push_back(arm.name);
       arms_.push_back(arm.bundle.empty() ? make_oracle_arm(arm, *oracle_, *result_.day)
@@ -83,7 +83,7 @@ class FeedTest {
   FeedTestResult run() {
     set_time();
     check_feed_moments();
-    const LiveRanker ranker = fit_feed_ranker(log_, begin_, result_.from, users_, items_);
+    const LiveRanker ranker = fit_feed_ranker(*log_, begin_, result_.from, users_, items_);
     find_testers();
     if (recipe_.counterfactual) read_tested_log();
     note_unknown_testers();
@@ -109,7 +109,7 @@ class FeedTest {
 
   /// The day of a world, or from the moment of the newest bundle to the end of the log.
   void set_time() {
-    const auto [first, end] = log_.span();
+    const auto [first, end] = log_->span();
     begin_ = first;
     if (oracle_) {
       begin_ = oracle_->world().start;
@@ -125,7 +125,7 @@ class FeedTest {
       fail<ConfigError>(
           "{}: ends at {}, and the test begins at {}; publish the arms with an earlier --at, or "
           "set an earlier 'since'",
-          log_.name(), format_moment(result_.until), format_moment(result_.from));
+          log_->name(), format_moment(result_.until), format_moment(result_.from));
     if (result_.from <= begin_)
       result_.notes.push_back(
           "no impressions before the tested time: the ranker and the model know nothing");
@@ -155,7 +155,7 @@ class FeedTest {
   void find_testers() {
     testers_.place.assign(static_cast<size_t>(users_.size()), -1);
     if (!oracle_) {
-      log_.each(result_.from, result_.until, false, [&](const Impression& shown) {
+      log_->each(result_.from, result_.until, false, [&](const Impression& shown) {
         const int32_t user = *users_.find(shown.user);
         if (testers_.place[static_cast<size_t>(user)] < 0) testers_.add(user, 0);
       });
@@ -182,14 +182,14 @@ class FeedTest {
   }
 
   void read_tested_log() {
-    log_.require_propensities(result_.from, result_.until);
+    log_->require_propensities(result_.from, result_.until);
     double seconds = 0, clicks = 0;
-    log_.each(result_.from, result_.until, true, [&](const Impression& shown) {
+    log_->each(result_.from, result_.until, true, [&](const Impression& shown) {
       const auto user = users_.find(shown.user), item = items_.find(shown.item);
       const int32_t place = user ? testers_.place[static_cast<size_t>(*user)] : -1;
       if (place < 0 || !item)
         fail<DataError>("{}: user '{}' or item '{}' is not of the world, or not of this day",
-                        log_.name(), shown.user, shown.item);
+                        log_->name(), shown.user, shown.item);
       const double clicked = shown.clicked ? 1 : 0;
       logged_seconds_.push_back({place, *item, shown.position, shown.propensity, shown.seconds});
       logged_clicks_.push_back({place, *item, shown.position, shown.propensity, clicked});
@@ -197,7 +197,7 @@ class FeedTest {
       clicks += clicked;
     });
     const auto rows = static_cast<double>(logged_seconds_.size());
-    if (rows == 0) fail<DataError>("{}: no impressions in the tested time", log_.name());
+    if (rows == 0) fail<DataError>("{}: no impressions in the tested time", log_->name());
     result_.logged_seconds = seconds / rows;
     result_.logged_ctr = clicks / rows;
   }
@@ -344,8 +344,8 @@ class FeedTest {
   }
 
   const FeedTestRecipe& recipe_;
-  ImpressionLog log_;
   std::unique_ptr<Oracle> oracle_;  // null without a world
+  std::optional<ImpressionLog> log_;
   KeyNumbers users_, items_;
   std::vector<std::unique_ptr<FeedArm>> arms_;
   int32_t unborn_ = 0;  // no item from this number on

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/support/child_process.h"
 #include <sys/wait.h>
 
 #include "retort/common/file.h"
@@ -17,18 +18,14 @@ std::string quoted(const std::string& text) {
   return quoted + "'";
 }
 
-bool is_command(const std::string& name) {
-  return std::system(("command -v " + quoted(name) + " >/dev/null 2>&1").c_str()) == 0;
-}
-
 }  // namespace
 
 std::string node_missing(bool browser) {
-  if (!is_command("node")) return "no node here: scripts/install brings it";
+  if (!installed("node")) return "no node here: scripts/install brings it";
   if (!fs::exists(RETORT_TESTS "/node/node_modules/.retort-lock"))
     return "the packages of tests/node are not installed: run scripts/install";
   const char* chromium = std::getenv("CHROMIUM");
-  if (browser && !is_command(chromium == nullptr ? "chromium" : chromium))
+  if (browser && !installed(chromium == nullptr ? "chromium" : chromium))
     return "no chromium here: scripts/install brings it";
   return "";
 }

@@ -62,26 +62,28 @@ function withRoom(options) {
   return {...options, x: {labelOffset: 44, ...options.x}};
 }
 
-
 /**
  * Adds a chart. what: {title, text (what it says, for who does not see it), names (of series, for
- * colours and the legend), draw(width, colour) -> options of Plot.plot, columns, rows (the same as a
- * table)}; `what` may be a function, called at every drawing.
+ * colours and the legend), note (shown below), plot(width) -> options of Plot.plot, columns, rows (the
+ * same as a table)}; `what` may be a function, called at every drawing.
  */
 function chart(parent, what) {
   const space = element('div', {class: 'chart'});
   const legend = element('ul', {class: 'legend'});
   const caption = element('figcaption');
   const numbers = element('details', {}, element('summary', {}, 'The numbers'));
-  const figure = element('figure', {}, caption, legend, space, numbers);
+  const remark = element('p', {class: 'soft'});
+  const figure = element('figure', {}, caption, legend, space, remark, numbers);
   parent.append(figure);
   const draw = () => {
-    const {title, text, names = [], plot, columns, rows} = typeof what === 'function' ? what() : what;
+    const {title, text, note, names = [], plot, columns, rows} = typeof what === 'function' ? what() : what;
     const palette = dark.matches ? kDarkColours : kLightColours;
     const colour = {type: 'ordinal', domain: names, range: names.map((_, at) => palette[at % palette.length])};
     const symbol = {domain: names, range: names.map((_, at) => kSymbols[at % kSymbols.length])};
     const width = Math.max(280, Math.floor(space.clientWidth || parent.clientWidth || 640));
     caption.textContent = title;
+    remark.textContent = note || '';
+    remark.hidden = !note;
     const svg = Plot.plot({
       width,
       style: {background: 'transparent', fontSize: '13px', overflow: 'visible'},

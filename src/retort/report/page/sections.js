@@ -96,23 +96,30 @@ function meanGroups(seeds, key) {
   });
 }
 
+/** What a chart says of series beyond its colours. */
+function leftOut(names) {
+  return names.length > kMostSeries
+    ? `The first ${kMostSeries} of ${names.length}; not drawn: ${names.slice(kMostSeries).join(', ')}.` : '';
+}
+
 /** {name, groups} of the rows of these kinds that have the detail. */
 function detailed(comparison, key, kinds) {
   return Object.entries(comparison.details || {})
     .filter(([name]) => kinds.includes((comparison.kinds || {})[name]))
     .map(([name, seeds]) => ({name, groups: meanGroups(seeds, key)}))
-    .filter((row) => row.groups.length > 0)
-    .slice(0, kMostSeries);
+    .filter((row) => row.groups.length > 0);
 }
 
 function calibration(parent, comparison, title) {
-  const series = detailed(comparison, 'calibration', ['model']);
+  const all = detailed(comparison, 'calibration', ['model']);
+  const series = all.slice(0, kMostSeries);
   if (!series.length) return;
   const points = series.flatMap(({name, groups}) => groups.map((bin) => ({name, ...bin})));
   const most = Math.max(...points.map((point) => Math.max(point.mean_predicted, point.share_positive)));
   chart(parent, {
     title: `Calibration: ${title}`,
     text: 'Share of rows that were read against the probability predicted, in bins of equal size; on the dashed line they are equal',
+    note: leftOut(all.map((one) => one.name)),
     names: series.map((one) => one.name),
     plot: () => ({
       height: 380,
@@ -134,13 +141,15 @@ function groupRange(group) {
 }
 
 function aucByGroup(parent, comparison, key, title, axis, what) {
-  const series = detailed(comparison, key, ['model', 'teacher']);
+  const all = detailed(comparison, key, ['model', 'teacher']);
+  const series = all.slice(0, kMostSeries);
   if (!series.length) return;
   const points = series.flatMap(({name, groups}) => groups.map((group, at) => ({
     name, group: at + 1, range: groupRange(group), ...group})));
   chart(parent, {
     title,
     text: `AUC of reads inside each group of rows, groups by ${what}, with 95% intervals by user`,
+    note: leftOut(all.map((one) => one.name)),
     names: series.map((one) => one.name),
     plot: () => ({
       height: 320,
@@ -306,11 +315,13 @@ function curve(parent, runs, split, value, title, label) {
       .filter((point) => typeof point.value === 'number' && typeof point.step === 'number');
   });
   if (!points.length) return;
-  const names = [...new Set(points.map((point) => point.name))].slice(0, kMostSeries);
+  const all = [...new Set(points.map((point) => point.name))];
+  const names = all.slice(0, kMostSeries);
   const shown = points.filter((point) => names.includes(point.name));
   chart(parent, {
     title,
     text: `${new Set(shown.map((point) => point.run)).size} runs; seeds of a recipe have its colour`,
+    note: leftOut(all),
     names,
     plot: () => ({
       height: 320,
@@ -330,20 +341,32 @@ function curve(parent, runs, split, value, title, label) {
   });
 }
 
+/** The folder that runs were made for: of COMPARISON/LABEL/seedK the comparison. */
+function studyOf(run) {
+  const parts = run.name.split('/');
+  return parts.slice(0, parts[parts.length - 1].startsWith('seed') ? -2 : -1).join('/');
+}
+
 function training() {
   if (!report.runs.length) return;
   const parent = section('training', 'Training');
-  curve(parent, report.runs, 'train', 'loss', 'Loss on training rows', 'loss');
-  curve(parent, report.runs, 'valid', 'loss', 'Loss on validation rows', 'loss');
-  for (const metric of [...new Set(report.runs.map((run) => run.metric).filter(Boolean))]) {
-    curve(parent, report.runs.filter((run) => run.metric === metric), 'valid', 'metric',
-      `${metric} on validation rows`, metric);
+  const studies = [...new Set(report.runs.map(studyOf))];
+  for (const study of studies) {
+    const runs = report.runs.filter((run) => studyOf(run) === study);
+    const title = studies.length > 1 ? `: ${study}` : '';
+    if (title) parent.append(element('h3', {}, `Runs of ${study || 'this folder'}`));
+    curve(parent, runs, 'train', 'loss', `Loss on training rows${title}`, 'loss');
+    curve(parent, runs, 'valid', 'loss', `Loss on validation rows${title}`, 'loss');
+    for (const metric of [...new Set(runs.map((run) => run.metric).filter(Boolean))]) {
+      curve(parent, runs.filter((run) => run.metric === metric), 'valid', 'metric',
+        `${metric} on validation rows${title}`, metric);
+    }
+    parent.append(table(`Runs${title}`, ['run', 'recipe', 'status', {name: 'epochs'}, {name: 'steps'}, 'metric',
+      {name: 'best'}, {name: 'training s'}, {name: 'rows/s'}],
+    runs.map((run) => [run.name, run.recipe, run.status, run.result.epochs ?? null, run.result.steps ?? null,
+      run.metric, run.result.best_metric ?? null, run.result.train_seconds ?? null,
+      typeof run.result.rows_per_second === 'number' ? Math.round(run.result.rows_per_second) : null])));
   }
-  parent.append(table('Runs', ['run', 'recipe', 'status', {name: 'epochs'}, {name: 'steps'}, 'metric', {name: 'best'},
-    {name: 'training s'}, {name: 'rows/s'}],
-  report.runs.map((run) => [run.name, run.recipe, run.status, run.result.epochs ?? null, run.result.steps ?? null,
-    run.metric, run.result.best_metric ?? null, run.result.train_seconds ?? null,
-    typeof run.result.rows_per_second === 'number' ? Math.round(run.result.rows_per_second) : null])));
 }
 
 // ---- item vectors

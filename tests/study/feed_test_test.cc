@@ -213,6 +213,15 @@ std::string feed_refusal(const std::function<void(Json&)>& change) {
 TEST(FeedTestRecipe, WhatMeansNothingIsNamed) {
   EXPECT_EQ(feed_refusal([](Json&) {}), "none");
   EXPECT_THAT(feed_refusal([](Json& j) { j.erase("world"); }), HasSubstr("--log"));
+  EXPECT_THAT(feed_refusal([](Json& j) { j["log"] = "l"; }), HasSubstr("'log' is of a log alone"));
+  EXPECT_THAT(feed_refusal([](Json& j) { j["since"] = "2024-03-04"; }),
+              HasSubstr("'since' is of a log alone"));
+  EXPECT_THAT(feed_refusal([](Json& j) {
+                j.erase("world");
+                j["log"] = "l";
+                j["day"] = 3;
+              }),
+              HasSubstr("'day' is of a world"));
   EXPECT_THAT(feed_refusal([](Json& j) { j.erase("arms"); }), HasSubstr("[[arms]]"));
   EXPECT_THAT(feed_refusal([](Json& j) { j["arms"].push_back(j["arms"][0]); }),
               HasSubstr("two arms"));

@@ -28,7 +28,8 @@ FeedArmRecipe read_feed_arm(const Json& entry, const fs::path& bundles) {
   if (arm.published && !(*arm.published > 0))
     fail<ConfigError>("arm '{}': published = {}: seconds an impression, above 0", arm.name,
                       *arm.published);
-  if (!bundle.empty()) arm.bundle = fs::path(bundle).is_absolute() ? fs::path(bundle) : bundles / bundle;
+  if (!bundle.empty())
+    arm.bundle = fs::path(bundle).is_absolute() ? fs::path(bundle) : bundles / bundle;
   return arm;
 }
 
@@ -113,6 +114,11 @@ FeedTestRecipe read_feed_test_recipe(const Json& recipe, const fs::path& bundles
     fail<ConfigError>(
         "recipe key 'world' is missing: name the simulated feed or give --world; or --log for "
         "estimates from a log alone");
+  if (!read.world.empty() && (!read.log.empty() || read.since))
+    fail<ConfigError>("recipe key '{}' is of a log alone, and there is the world {}; leave one out",
+                      read.log.empty() ? "since" : "log", read.world.string());
+  if (read.world.empty() && read.day)
+    fail<ConfigError>("recipe key 'day' is of a world; of a log alone set 'since'");
   read_feed_arms(arms, bundles, read);
   Fields counterfactual(recipe, "counterfactual");
   counterfactual.read("enabled", read.counterfactual);

@@ -31,7 +31,7 @@ struct FeedArmRecipe {
 struct FeedTestRecipe {
   std::string name;
   fs::path world;  // what `retort simulate feed` wrote; empty: estimates from `log` alone
-  fs::path log;    // see ImpressionLog; empty: the world's
+  fs::path log;    // see ImpressionLog; instead of a world
   std::optional<int32_t> day;         // of the world, from 0; absent: its last
   std::optional<int64_t> since;       // of a log alone: absent: the moment of the newest bundle
   std::optional<int32_t> candidates;  // K of an arm; absent: 2.5 % of the items, 2 slates at least

@@ -82,9 +82,10 @@ void add_exposure_flags(CLI::App& app, Flags& flags) {
   ServerOptions& options = flags.options;
   app.add_option("--window", flags.window,
                  "of the popular channel, 1m to 7d; 1d by default; a request may say another");
-  app.add_option("--exposures", options.exposures.folder,
-                 "folder for what is shown and what users do, in Parquet that `retort ingest served` "
-                 "reads");
+  app.add_option(
+      "--exposures", options.exposures.folder,
+      "folder for what is shown and what users do, in Parquet that `retort ingest served` "
+      "reads");
   app.add_option("--exposures-every", flags.exposures_every,
                  "seconds a row may wait for its file; 30 by default")
       ->check(CLI::PositiveNumber);
@@ -116,9 +117,10 @@ Action add(CLI::App& app, const CommonFlags& common) {
                  "bundle (the default): each bundle's own; pgvector: in a Postgres database that "
                  "retort export --to fills")
       ->check(CLI::IsMember({"bundle", "pgvector"}));
-  app.add_option("--database", options.database,
-                 "of --index pgvector: postgresql://USER@HOST/DATABASE; without it, what PGHOST and "
-                 "the like say");
+  app.add_option(
+      "--database", options.database,
+      "of --index pgvector: postgresql://USER@HOST/DATABASE; without it, what PGHOST and "
+      "the like say");
   app.add_option("--queue", options.queue.waiting, "requests that may wait; 256 by default")
       ->check(CLI::PositiveNumber);
   app.add_option("--batch", options.queue.batch, "user towers run together at most; 16 by default")

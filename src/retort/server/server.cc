@@ -138,8 +138,7 @@ void Server::State::add_gauges() {
                  [this] { return static_cast<double>(popularity.counted()); });
   if (exposures != nullptr) {
     const ExposureLog::Counts& logged = exposures->counts();
-    metrics->total("retort_exposures_total", "rows taken, one an item shown",
-                   of(logged.exposures));
+    metrics->total("retort_exposures_total", "rows taken, one an item shown", of(logged.exposures));
     metrics->total("retort_exposures_events_total", "events taken", of(logged.events));
     metrics->total("retort_exposures_dropped_total", "rows of either lost: too many, or no disk",
                    of(logged.dropped));
@@ -242,10 +241,9 @@ Server::Server(const ServerOptions& options) : state_(std::make_unique<State>(op
   state.metrics.emplace(state.router.routes());
   for (const std::string& name : state.models->names())
     state.metrics->swapped(name, state.models->find(name)->version());
-  state.retrieval.emplace(
-      RetrieveParts{*state.choice, *state.metrics, state.items, state.popularity,
-                    state.users.get(), state.exposures.get()},
-      options.retrieval, options.defaults);
+  state.retrieval.emplace(RetrieveParts{*state.choice, *state.metrics, state.items,
+                                        state.popularity, state.users.get(), state.exposures.get()},
+                          options.retrieval, options.defaults);
   state.listener.emplace(options.listener, [&state](HttpRequest request, Reply reply) {
     state.handle(std::move(request), std::move(reply));
   });

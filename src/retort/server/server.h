@@ -31,9 +31,9 @@ struct ServerOptions {
   std::string users;                     // URL of the store of users; empty: none
   ExposureLogOptions exposures;          // folder empty: nothing is logged
   RetrieveDefaults defaults;
-  fs::path tokens;                       // empty: nobody is asked for one
-  bool open = false;                     // without tokens on other addresses than the machine's own
-  bool page = true;                      // the explorer at /
+  fs::path tokens;    // empty: nobody is asked for one
+  bool open = false;  // without tokens on other addresses than the machine's own
+  bool page = true;   // the explorer at /
 };
 
 class Server {

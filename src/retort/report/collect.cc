@@ -96,7 +96,8 @@ Json comparison_of(const std::string& name, const std::string& title, const std:
     for (Json& difference : one["differences"]) difference["verdict"] = verdict_between(difference);
   Json titles = Json::object();
   for (const Json& row : json.value("table", Json::array()))
-    if (row.contains("label") && row.contains("title")) titles[row["label"]] = row["title"];
+    if (row.contains("label") && row.contains("title"))
+      titles[row["label"].get<std::string>()] = row["title"];
   one["titles"] = titles;
   return one;
 }

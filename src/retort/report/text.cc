@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "retort/common/table.h"
 #include "retort/common/text.h"
 

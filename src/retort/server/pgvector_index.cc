@@ -10,7 +10,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t most_named_ = 1000;  // that a query may name
 constexpr int64_t kWidestWalk = 1000;  // pgvector's bound on hnsw.ef_search
 
 std::vector<int32_t> items_of(const ItemFilter& filter, int64_t items, bool allowed) {
@@ -38,7 +37,8 @@ void check_pgvector(PostgresConnection& database) {
   const PostgresRows rows =
       database.run("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
   const std::string version(rows.size() == 1 ? rows.text(0, 0) : "none");
-  if (version == "none" || version.starts_with("0.") && std::atoi(version.c_str() + 2) < 8)
+  const bool old = version.starts_with("0.") && std::atoi(version.c_str() + 2) < 8;
+  if (version == "none" || old)
     fail<DataError>("the database's pgvector is {}; 0.8 or newer is needed", version);
 }
 
@@ -55,8 +55,12 @@ PgvectorIndex::PgvectorIndex(std::shared_ptr<PostgresPool> pool, const Bundle& b
       items_(bundle.items()),
       most_named_(most_named),
       dim_(bundle.vector_dim()) {
-  if (!pool_->with(
-          [&](PostgresConnection& database) { return pgvector_complete(database, bundle); }))
+  const bool complete = pool_->with([&](PostgresConnection& database) {
+    const bool exported = pgvector_complete(database, bundle);
+    if (exported) check_pgvector(database);
+    return exported;
+  });
+  if (!complete)
     fail<DataError>(
         "{}: the database does not hold its item vectors whole: run retort export {} "
         "--to postgresql://..",

@@ -20,7 +20,7 @@ namespace retort {
 class TrailingPopularity {
  public:
   static constexpr int64_t kMinute = 60'000'000, kHour = 60 * kMinute;
-  static constexpr int64_t kShortest = kMinute, kLongest = 7 * 24 * kHour;
+  static constexpr int64_t kShortest = kMinute, kLongest = int64_t{7} * 24 * kHour;
 
   struct Options {
     Clock clock = system_now;

@@ -31,7 +31,8 @@ TEST_F(TrailingTest, CountsTheWindowToTheBucket) {
   uint64_t draw = 0;
   for (int step = 0; step < 3000; ++step) {
     now += static_cast<int64_t>(rng.below(static_cast<uint64_t>(6 * kMinute), draw++));
-    const std::string item = fmt::format("i{}", rng.below(30, draw++) * rng.below(30, draw++) / 30);
+    const uint64_t wide = rng.below(30, draw++), narrow = rng.below(30, draw++);
+    const std::string item = fmt::format("i{}", wide * narrow / 30);
     // Some come late, up to ten hours; a few are told of the future.
     const int64_t time =
         now - static_cast<int64_t>(rng.below(10, draw++) == 0 ? rng.below(10 * kHour, draw++) : 0) +

@@ -75,5 +75,27 @@ TEST(SweepRun, TablesAndPictureAreOfAllCells) {
   EXPECT_EQ(to_json(plan, run_sweep(plan, options)), json);
 }
 
+/// No item can be read for so evenly long a time.
+TEST(SweepRun, AWorldThatCannotBeMadeIsLeftOutWithItsReason) {
+  const ScratchFolder scratch;
+  std::string recipe = kRecipe;
+  const std::string negatives = "negatives.per_click=2";
+  recipe.replace(recipe.find(negatives), negatives.size(), "world.log_seconds_deviation=0.2");
+  write_file(scratch / "sweep.toml", recipe);
+  const SweepPlan plan = read_sweep_plan(scratch / "sweep.toml", "", {"train.epochs=1"});
+  CompareOptions options;
+  options.out = scratch / "out";
+  options.seeds = 1;
+  options.evaluate.baselines = false;
+  options.evaluate.bootstrap.resamples = 20;
+  const SweepResult result = run_sweep(plan, options);
+  for (size_t i = 0; i < result.cells.size(); ++i) {
+    const bool impossible = result.cells[i].label(plan).find("negatives=2") != std::string::npos;
+    EXPECT_EQ(result.verdicts[i].empty(), impossible);
+    EXPECT_EQ(result.reasons[i].find("log_seconds_deviation") != std::string::npos, impossible);
+  }
+  EXPECT_THAT(sweep_svg(plan, result), HasSubstr("no such world"));
+}
+
 }  // namespace
 }  // namespace retort

@@ -27,11 +27,13 @@ std::string sign_of(const Verdict& verdict) {
   return verdict.verdict == "reproduced" ? "+" : verdict.verdict == "reversed" ? "-" : "?";
 }
 
-/// Metrics by which a claim was judged in the first cell that has it.
+/// Metrics by which a claim was judged.
 std::vector<std::string> metrics_of(const SweepResult& result, const Claim& claim) {
   std::vector<std::string> metrics;
-  for (const Verdict& verdict : result.verdicts.front())
-    if (verdict.claim.name == claim.name) metrics.push_back(verdict.metric);
+  for (const auto& verdicts : result.verdicts)
+    for (const Verdict& verdict : verdicts)
+      if (verdict.claim.name == claim.name && std::ranges::count(metrics, verdict.metric) == 0)
+        metrics.push_back(verdict.metric);
   return metrics;
 }
 
@@ -92,7 +94,8 @@ class MapDrawing {
                    double most, size_t x, size_t y) const {
     const size_t at = index_of(result_, cell_at(plan_, map_, x, y));
     const Verdict* verdict = verdict_of(result_.verdicts[at], claim, metric);
-    if (verdict == nullptr) return "";
+    if (verdict == nullptr)
+      return text(left + kCellWide / 2, top + kCellHigh / 2 + 4, "middle", "no such world");
     return fmt::format(
                "<rect x='{:.0f}' y='{:.0f}' width='{}' height='{}' fill='{}' stroke='#888'>"
                "<title>{}: {:+.4f} [{:+.4f}, {:+.4f}], {}</title></rect>\n",
@@ -129,7 +132,16 @@ SweepResult run_sweep(const SweepPlan& plan, const CompareOptions& options) {
     log_info("sweep", "cell {} of {}: {}", i + 1, result.cells.size(), label);
     const Json data = data_recipe(plan.compare, plan.compare.data.front(), cell.data_sets(plan));
     const std::string digest = sha256(data.value("world", Json::object()).dump()).substr(0, 12);
-    const fs::path world = make_world(data, options.out / "worlds" / digest);
+    fs::path world;
+    try {
+      world = make_world(data, options.out / "worlds" / digest);
+    } catch (const ConfigError& error) {
+      log_warning("sweep", "{} is left out: {}", label, error.what());
+      result.verdicts.emplace_back();
+      result.counts.emplace_back();
+      result.reasons.emplace_back(error.what());
+      continue;
+    }
     CompareOptions own = options;
     own.out = options.out / "cells" / label;
     own.results.clear();
@@ -137,6 +149,7 @@ SweepResult run_sweep(const SweepPlan& plan, const CompareOptions& options) {
     want_metrics(plan.compare, dataset, own.evaluate);
     const ComparePlan compare_plan = cell.compare_plan(plan);
     const DataResult measured{compare_plan.data.front(), compare(compare_plan.rows, dataset, own)};
+    result.reasons.emplace_back();
     result.verdicts.push_back(judge_claims(compare_plan, measured));
     result.counts.push_back({{"clicks", dataset.clicks().size()},
                              {"users", dataset.users()},
@@ -172,6 +185,7 @@ Json to_json(const SweepPlan& plan, const SweepResult& result) {
                         {"verdict", verdict.verdict}});
     json["cells"].push_back({{"label", result.cells[i].label(plan)},
                              {"dataset", result.counts[i]},
+                             {"reason", result.reasons[i]},
                              {"claims", claims}});
   }
   return json;

@@ -13,7 +13,10 @@ namespace retort {
 struct SweepResult {
   std::vector<SweepCell> cells;
   std::vector<std::vector<Verdict>> verdicts;  // of each cell, as judge_claims orders them
-  std::vector<Json> counts;                    // of each cell: {"train_clicks", "items", ..}
+  std::vector<Json> counts;                    // of each cell: {"clicks", "users", "items"}
+  /// Why a cell's world cannot be made, as where its anchors cannot be met; else "". Such a cell
+  /// has no verdicts.
+  std::vector<std::string> reasons;
 };
 
 /// Runs are OUT/cells/LABEL/ROW/seedK, worlds OUT/worlds/DIGEST, shared by cells that differ in

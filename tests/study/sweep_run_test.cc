@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 constexpr const char* kRecipe = R"(
 name = "small"
-title = "A <sweep>"
+title = "A reader's <sweep>"
 data = "feed"
 data_preset = "tiny"
 preset = "tiny"
@@ -62,7 +62,7 @@ TEST(SweepRun, TablesAndPictureAreOfAllCells) {
   for (const Json& cell : json["cells"])
     EXPECT_THAT(text, HasSubstr(fmt::format("{:+.4f}", cell["claims"][0]["value"].get<double>())));
   const std::string svg = sweep_svg(plan, result);
-  EXPECT_THAT(svg, HasSubstr("A &lt;sweep>"));
+  EXPECT_THAT(svg, HasSubstr("A reader&#39;s &lt;sweep>"));
   EXPECT_THAT(svg, HasSubstr("negatives=2"));
   size_t cells = 0;
   for (size_t at = svg.find("stroke='#888'"); at != std::string::npos;

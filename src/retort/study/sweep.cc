@@ -45,9 +45,11 @@ std::string colour_of(double difference, double most) {
                          : fmt::format("rgb({},{},{})", mix(235), mix(140), mix(70));
 }
 
+/// For texts and quoted attributes of XML.
 std::string escaped(const std::string& text) {
   std::string out;
-  for (const char c : text) out += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+  for (const char c : text)
+    out += c == '<' ? "&lt;" : c == '&' ? "&amp;" : c == '\'' ? "&#39;" : std::string(1, c);
   return out;
 }
 
@@ -63,7 +65,12 @@ class MapDrawing {
         y_(plan.dimensions[map.y]),
         map_(map) {}
 
-  double width() const { return kLeft + kCellWide * static_cast<double>(x_.values.size()) + 16; }
+  /// Room for the cells, and for the longer of the axes' titles below them.
+  double width() const {
+    const double cells = kCellWide * static_cast<double>(x_.values.size());
+    const size_t longest = std::max(x_.title.size(), y_.title.size()) + 8;
+    return kLeft + std::max(cells, 6.6 * static_cast<double>(longest)) + 16;
+  }
   double height() const { return kTop + kCellHigh * static_cast<double>(y_.values.size()) + 46; }
 
   std::string draw(double left, double top, const Claim& claim, const std::string& metric,

@@ -1,3 +1,4 @@
+#include "tests/study/sweep_recipe_text.h"
 #include "tests/support/scratch_folder.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,45 +11,21 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr const char* kRecipe = R"(
-name = "small"
-title = "A reader's <sweep>"
-data = "feed"
-data_preset = "tiny"
-preset = "tiny"
-seeds = 1
-metrics = ["auc_read"]
-[[rows]]
-recipe = "dssm_click"
-[[rows]]
-recipe = "dssm_classification"
-[[claims]]
-name = "clicks first"
-row = "dssm_click"
-other = "dssm_classification"
-expected = "better"
-[[dimensions]]
-name = "epochs"
-values = [{ name = "one", model = ["train.epochs=1"] }, { name = "two" }]
-[[dimensions]]
-name = "negatives"
-title = "negatives a click"
-values = [{ name = "2", data = ["negatives.per_click=2"] }, { name = "4" }]
-[[maps]]
-x = "epochs"
-y = "negatives"
-)";
+CompareOptions quick_options(const fs::path& out) {
+  CompareOptions options;
+  options.out = out;
+  options.seeds = 1;
+  options.evaluate.baselines = false;
+  options.evaluate.bootstrap.resamples = 20;
+  return options;
+}
 
 /// Trains eight tiny models once; a second call trains none and says the same.
 TEST(SweepRun, TablesAndPictureAreOfAllCells) {
   const ScratchFolder scratch;
-  write_file(scratch / "sweep.toml", kRecipe);
+  write_file(scratch / "sweep.toml", kSweepRecipe);
   const SweepPlan plan = read_sweep_plan(scratch / "sweep.toml", "", {"train.epochs=2"});
-  CompareOptions options;
-  options.out = scratch / "out";
-  options.seeds = 1;
-  options.evaluate.baselines = false;
-  options.evaluate.bootstrap.resamples = 20;
+  const CompareOptions options = quick_options(scratch / "out");
   const SweepResult result = run_sweep(plan, options);
   ASSERT_EQ(result.cells.size(), 4);
   const Json json = to_json(plan, result);
@@ -78,16 +55,12 @@ TEST(SweepRun, TablesAndPictureAreOfAllCells) {
 /// No item can be read for so evenly long a time.
 TEST(SweepRun, AWorldThatCannotBeMadeIsLeftOutWithItsReason) {
   const ScratchFolder scratch;
-  std::string recipe = kRecipe;
+  std::string recipe = kSweepRecipe;
   const std::string negatives = "negatives.per_click=2";
   recipe.replace(recipe.find(negatives), negatives.size(), "world.log_seconds_deviation=0.2");
   write_file(scratch / "sweep.toml", recipe);
   const SweepPlan plan = read_sweep_plan(scratch / "sweep.toml", "", {"train.epochs=1"});
-  CompareOptions options;
-  options.out = scratch / "out";
-  options.seeds = 1;
-  options.evaluate.baselines = false;
-  options.evaluate.bootstrap.resamples = 20;
+  const CompareOptions options = quick_options(scratch / "out");
   const SweepResult result = run_sweep(plan, options);
   for (size_t i = 0; i < result.cells.size(); ++i) {
     const bool impossible = result.cells[i].label(plan).find("negatives=2") != std::string::npos;

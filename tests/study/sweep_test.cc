@@ -1,5 +1,6 @@
 #include "retort/study/sweep.h"
 
+#include "tests/study/sweep_recipe_text.h"
 #include "tests/support/scratch_folder.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,35 +13,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr const char* kRecipe = R"(
-name = "small"
-title = "A <sweep>"
-data = "feed"
-data_preset = "tiny"
-preset = "tiny"
-seeds = 1
-metrics = ["auc_read"]
-[[rows]]
-recipe = "dssm_click"
-[[rows]]
-recipe = "dssm_classification"
-[[claims]]
-name = "clicks first"
-row = "dssm_click"
-other = "dssm_classification"
-expected = "better"
-[[dimensions]]
-name = "epochs"
-values = [{ name = "one", model = ["train.epochs=1"] }, { name = "two" }]
-[[dimensions]]
-name = "negatives"
-title = "negatives a click"
-values = [{ name = "2", data = ["negatives.per_click=2"] }, { name = "4" }]
-[[maps]]
-x = "epochs"
-y = "negatives"
-)";
 
 class Sweep : public testing::Test {
  protected:
@@ -56,7 +28,7 @@ class Sweep : public testing::Test {
 };
 
 TEST_F(Sweep, EveryCellOfAMapIsThereOnceWithItsSettings) {
-  const SweepPlan plan = read(kRecipe);
+  const SweepPlan plan = read(kSweepRecipe);
   std::vector<std::string> labels;
   for (const SweepCell& cell : cells_of(plan)) labels.push_back(cell.label(plan));
   EXPECT_THAT(labels,
@@ -68,7 +40,7 @@ TEST_F(Sweep, EveryCellOfAMapIsThereOnceWithItsSettings) {
 }
 
 TEST_F(Sweep, CellsThatTwoMapsShareAreOne) {
-  const std::string more = std::string(kRecipe) + R"(
+  const std::string more = std::string(kSweepRecipe) + R"(
 [[dimensions]]
 name = "other"
 values = [{ name = "a" }, { name = "b", data = ["world.drift=false"] }]
@@ -80,7 +52,7 @@ y = "other"
 }
 
 TEST_F(Sweep, MistakesAreNamed) {
-  const std::string good = kRecipe;
+  const std::string good = kSweepRecipe;
   EXPECT_THROW(read(without(good, "[[maps]]\nx = \"epochs\"\ny = \"negatives\"\n")), ConfigError);
   EXPECT_THROW(read(without(good, ", { name = \"two\" }")), ConfigError);
   EXPECT_THROW(read(without(good, ", data = [\"negatives.per_click=2\"]")), ConfigError);

@@ -135,7 +135,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
                  "whose candidates are asked for: a bundle, or a file with one key a line")
       ->required()
       ->check(CLI::ExistingPath);
-  app.add_option("--rate", flags->rates, "requests a second, one or several as in 500,1000,2000")
+  app.add_option("--rate", flags->rates,
+                 "requests a second, one or several; 100,1000,2000 by default")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
   app.add_option("--seconds", flags->plan.seconds, "of load a rate; 10 by default")

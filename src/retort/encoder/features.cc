@@ -116,4 +116,18 @@ RawUser raw_user(const Bundle& bundle, const Json& features) {
   return user;
 }
 
+void append_row(SideBatch& all, const SideBatch& one) {
+  if (all.rows == 0) {
+    all = one;
+    return;
+  }
+  for (size_t i = 0; i < all.sparse.size(); ++i) {
+    SparseColumn& to = all.sparse[i];
+    to.ids.insert(to.ids.end(), one.sparse[i].ids.begin(), one.sparse[i].ids.end());
+    to.offsets.push_back(static_cast<int32_t>(to.ids.size()));
+  }
+  all.dense.insert(all.dense.end(), one.dense.begin(), one.dense.end());
+  ++all.rows;
+}
+
 }  // namespace retort

@@ -42,4 +42,7 @@ void align_sequences(const TowerSpec& tower, SideBatch& user);
 void add_seen(const Bundle& bundle, std::string_view key, RawUser& user);
 void sort_seen(RawUser& user);
 
+/// The row of `one` below those of `all`, which has none at first.
+void append_row(SideBatch& all, const SideBatch& one);
+
 }  // namespace retort

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "retort/common/error.h"
+#include "retort/encoder/features.h"
 
 namespace retort {
 namespace {
@@ -12,19 +13,10 @@ double probability(float logit) { return 1 / (1 + std::exp(-static_cast<double>(
 /// Features of the bundle's items and of live ones in one batch.
 SideBatch features_of(const Bundle& bundle, std::span<const PairItem> items) {
   SideBatch all;
-  all.sparse.resize(bundle.schema().sparse_of(Side::kItem).size());
-  for (SparseColumn& column : all.sparse) column.offsets.push_back(0);
   for (const PairItem& item : items) {
     check(item.item || item.features != nullptr, "rank_pairs: item '{}' has no features", item.id);
-    const SideBatch one =
-        item.item ? bundle.teacher()->item_features(std::span(&*item.item, 1)) : *item.features;
-    for (size_t i = 0; i < all.sparse.size(); ++i) {
-      SparseColumn& to = all.sparse[i];
-      to.ids.insert(to.ids.end(), one.sparse[i].ids.begin(), one.sparse[i].ids.end());
-      to.offsets.push_back(static_cast<int32_t>(to.ids.size()));
-    }
-    all.dense.insert(all.dense.end(), one.dense.begin(), one.dense.end());
-    ++all.rows;
+    append_row(all, item.item ? bundle.teacher()->item_features(std::span(&*item.item, 1))
+                              : *item.features);
   }
   return all;
 }

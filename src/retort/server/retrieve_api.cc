@@ -13,21 +13,6 @@
 namespace retort {
 namespace {
 
-/// The row of `one` below those of `all`, which has none at first.
-void append_row(SideBatch& all, const SideBatch& one) {
-  if (all.rows == 0) {
-    all = one;
-    return;
-  }
-  for (size_t i = 0; i < all.sparse.size(); ++i) {
-    SparseColumn& to = all.sparse[i];
-    to.ids.insert(to.ids.end(), one.sparse[i].ids.begin(), one.sparse[i].ids.end());
-    to.offsets.push_back(static_cast<int32_t>(to.ids.size()));
-  }
-  all.dense.insert(all.dense.end(), one.dense.begin(), one.dense.end());
-  ++all.rows;
-}
-
 /// Enough for what other channels have taken: a search for each of the history need not be as deep
 /// as the answer.
 int32_t similar_depth(const RetrieveRequest& request) {

@@ -76,6 +76,33 @@ TEST_F(Comparing, TrainsJudgesAndSumsUp) {
                    dmtl.find("recall@20")->seeds[0]);
 }
 
+// A dataset for each seed: every value is what the seed alone has on its dataset, of baselines too.
+TEST_F(Comparing, EachSeedMayHaveDataOfItsOwn) {
+  random_tiny_dataset(2, 14, 20, 500).write(folder_ / "other");
+  const Dataset other(folder_ / "other");
+  const std::vector<CompareRow> rows{{"dssm_click", tiny("dssm_click")}};
+  const std::vector<CompareData> both{{.dataset = dataset_.get()}, {.dataset = &other}};
+  const CompareResult result = compare(rows, both, options_);
+  EXPECT_EQ(to_json(result)["datasets"], 2);
+  EXPECT_NE(table(result).find("a log of its own"), std::string::npos) << table(result);
+  options_.seeds = 1;
+  options_.out = folder_ / "apart";
+  for (size_t i = 0; i < both.size(); ++i) {
+    options_.first_seed = 1 + i;
+    const CompareResult alone = compare(rows, *both[i].dataset, options_);
+    for (const char* row : {"dssm_click", "popularity", "co_click"})
+      for (const char* metric : {"auc_read", "recall@20"}) {
+        const SummaryMetric& values = *find(result, row)->find(metric);
+        ASSERT_EQ(values.seeds.size(), 2u);
+        EXPECT_DOUBLE_EQ(values.seeds[i], find(alone, row)->find(metric)->mean) << row << metric;
+      }
+  }
+  EXPECT_NE(find(result, "popularity")->find("auc_read")->seeds[0],
+            find(result, "popularity")->find("auc_read")->seeds[1]);
+  options_.seeds = 3;
+  EXPECT_THROW(compare(rows, both, options_), ArgumentError);
+}
+
 TEST_F(Comparing, FinishedRunsAreNotTrainedAgain) {
   const std::vector<CompareRow> rows{{"dssm_click", tiny("dssm_click")}};
   options_.seeds = 1;

@@ -95,6 +95,48 @@ TEST_F(TinyTables, AResumedCallPrintsTheSame) {
   EXPECT_EQ(again.out, two_.out);
 }
 
+class TinyWorlds : public testing::Test {
+ protected:
+  Outcome compare(const std::string& flags) {
+    write_file(folder_ / "worlds.toml",
+               "name = \"worlds\"\ndata = \"feed\"\nmetrics = [\"auc_read\"]\nnew_worlds = "
+               "true\nseeds = 2\n[[rows]]\nrecipe = \"dssm_click\"\nsets = [" +
+                   std::string(kQuick) + "]\n");
+    return retort_command("compare " + folder_ / "worlds.toml" + " --out " + folder_ / "runs" +
+                          " --preset tiny --resamples 20 --threads 1 --quiet " + flags);
+  }
+  TestFolder folder_;
+};
+
+TEST_F(TinyWorlds, EachSeedHasItsOwn) {
+  const Outcome outcome = compare("");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const int seed : {1, 2}) {
+    const std::string folder = fmt::format("runs/worlds/seed{}/", seed);
+    const Json options = Json::parse(read_file(folder_ / folder + "world/world.json"))["options"];
+    EXPECT_EQ(options["seed"], seed);
+    EXPECT_EQ(options["log_seed"], seed + 1);
+    EXPECT_TRUE(fs::exists(folder_ / folder + "dataset/manifest.json"));
+    EXPECT_TRUE(fs::exists(folder_ / fmt::format("runs/dssm_click/seed{}/run.json", seed)));
+  }
+  const Json result = Json::parse(read_file(folder_ / "runs/worlds.json"))["data"]["feed"];
+  EXPECT_EQ(result["datasets"], 2);
+  for (const char* row : {"dssm_click", "popularity", "oracle"}) {
+    const Json& seeds = result["models"][row]["auc_read"]["seeds"];
+    ASSERT_EQ(seeds.size(), 2U) << row;
+    EXPECT_NE(seeds[0], seeds[1]) << row;
+  }
+  EXPECT_EQ(compare("").out, outcome.out);
+}
+
+TEST_F(TinyWorlds, WhatCannotBeSimulatedIsRefused) {
+  for (const char* flags : {"--dataset data", "--from logs", "--truth world"}) {
+    const Outcome outcome = compare(flags);
+    EXPECT_EQ(outcome.code, 2) << flags;
+    EXPECT_NE(outcome.err.find("do not fit"), std::string::npos) << outcome.err;
+  }
+}
+
 TEST_F(TinyTables, AnotherPresetIsRefusedWhereAWorldWasMade) {
   const Outcome other = compare("two.toml", "small");
   EXPECT_NE(other.code, 0);

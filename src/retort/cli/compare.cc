@@ -1,6 +1,7 @@
 #include "retort/study/compare.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +21,7 @@ struct Flags {
   std::vector<std::string> recipes;
   std::string preset, dataset, from, out;
   std::optional<int32_t> seeds;
+  bool new_worlds = false;
   std::vector<double> learning_rates;
   JudgingFlags judging;
 };
@@ -50,50 +52,107 @@ bool has_one_world(const ComparePlan& plan) {
       plan.data, [&](const auto& data) { return world(data) == world(plan.data.front()); });
 }
 
-/// One dataset: trained, judged. `data` is the name of its recipe, "" for any.
-CompareResult compare_on(const ComparePlan& plan, const std::string& data, const fs::path& folder,
-                         const Flags& flags, const CommonFlags& common, CompareOptions options) {
-  const Dataset dataset(folder);
-  options.seeds = flags.seeds.value_or(plan.seeds);
+/// Where a dataset is, and the simulated world it came of, if it did.
+struct Source {
+  fs::path dataset, world;
+};
+
+/// A dataset that is compared on, with what its world knows.
+class Material {
+ public:
+  explicit Material(const Source& source) : dataset_(source.dataset), data_{.dataset = &dataset_} {
+    data_.extra = oracle_rows(source.world, dataset_, oracle_);
+    if (oracle_) data_.click_bait = oracle_->click_bait(dataset_);
+  }
+  const CompareData& data() const { return data_; }
+
+ private:
+  Dataset dataset_;
+  std::unique_ptr<OracleRow> oracle_;
+  CompareData data_;
+};
+
+/// `data` is the name of its recipe, "" for any.
+CompareResult compare_on(const ComparePlan& plan, const std::string& data,
+                         const std::vector<Source>& sources, const Flags& flags,
+                         const CommonFlags& common, CompareOptions options) {
+  std::deque<Material> materials;
+  std::vector<CompareData> all;
+  for (const Source& source : sources) all.push_back(materials.emplace_back(source).data());
   options.learning_rates =
       flags.learning_rates.empty() ? plan.learning_rates : flags.learning_rates;
   options.device = common.device;
   options.evaluate = judging_options(flags.judging, {});
-  want_metrics(plan, dataset, options.evaluate);
-  if (common.seed) options.first_seed = *common.seed;
-  std::unique_ptr<OracleRow> oracle;
-  options.extra = oracle_rows(flags.judging.truth, dataset, oracle);
-  if (oracle) options.evaluate.click_bait = oracle->click_bait(dataset);
-  return compare(rows_for(plan, data), dataset, options);
+  want_metrics(plan, *all.front().dataset, options.evaluate);
+  return compare(rows_for(plan, data), all, options);
+}
+
+/// The dataset of a data recipe in `out`, made if it is missing; its world in `world_out`.
+Source source_of(const Json& recipe, const Flags& flags, const fs::path& world_out,
+                 const fs::path& out) {
+  Source source;
+  if (flags.from.empty()) source.world = make_world(recipe, world_out);
+  source.dataset =
+      make_dataset(recipe, source.world.empty() ? fs::path(flags.from) : source.world, out);
+  if (!flags.judging.truth.empty()) source.world = flags.judging.truth;
+  return source;
+}
+
+/// A world and a dataset for each seed, in options.out/worlds.
+std::vector<Source> sources_of_seeds(const ComparePlan& plan, const std::string& data,
+                                     const Flags& flags, const CompareOptions& options) {
+  std::vector<Source> sources;
+  for (int32_t i = 0; i < options.seeds; ++i) {
+    const uint64_t seed = options.first_seed + static_cast<uint64_t>(i);
+    const Json recipe = data_recipe(
+        plan, data,
+        {fmt::format("world.seed={}", seed), fmt::format("world.log_seed={}", seed + 1)});
+    const fs::path folder = options.out / "worlds" / fmt::format("seed{}", seed);
+    sources.push_back(source_of(recipe, flags, folder, folder));
+  }
+  return sources;
+}
+
+/// Throws ConfigError where the plan, or the flag, asks for worlds that nothing can simulate.
+void check_new_worlds(const ComparePlan& plan, const Flags& flags) {
+  if (!flags.dataset.empty() || !flags.from.empty() || !flags.judging.truth.empty())
+    fail<ConfigError>(
+        "compare: with a world for each seed (--new-worlds) every log is simulated, so that "
+        "--dataset, --from and --truth do not fit");
+  for (const std::string& data : plan.data)
+    if (!data_recipe(plan, data).contains("world"))
+      fail<ConfigError>("compare: --new-worlds: the data recipe '{}' simulates nothing", data);
 }
 
 Answer run(const Flags& flags, const CommonFlags& common) {
   ComparePlan plan = plan_of(flags, common);
   const fs::path out = flags.out;
-  fs::create_directories(out);
-  if (!flags.dataset.empty()) {
-    if (plan.data.size() > 1)
-      fail<ConfigError>("compare: '{}' is for the data recipes {}, so that --dataset does not fit",
-                        plan.name, fmt::join(plan.data, ", "));
-    if (plan.data.empty()) plan.data = {""};
-  } else if (plan.data.empty()) {
+  if (flags.dataset.empty() && plan.data.empty())
     fail<ConfigError>("compare: --dataset is needed: '{}' names no data recipe", plan.name);
-  }
-  const bool simulates = flags.dataset.empty() && flags.from.empty();
-  const bool one_world = simulates && has_one_world(plan);
+  if (!flags.dataset.empty() && plan.data.size() > 1)
+    fail<ConfigError>("compare: '{}' is for the data recipes {}, so that --dataset does not fit",
+                      plan.name, fmt::join(plan.data, ", "));
+  const bool new_worlds = plan.new_worlds || flags.new_worlds;
+  if (new_worlds) check_new_worlds(plan, flags);
+  if (plan.data.empty()) plan.data = {""};
+  fs::create_directories(out);
+  const bool one_world = flags.dataset.empty() && flags.from.empty() && has_one_world(plan);
   std::vector<DataResult> measured;
   for (const std::string& data : plan.data) {
     CompareOptions options;
     options.out = plan.data_folders ? out / data : out;
+    options.seeds = flags.seeds.value_or(plan.seeds);
+    if (common.seed) options.first_seed = *common.seed;
     if (plan.data_folders || !plan.metrics.empty()) options.results.clear();
-    fs::path dataset = flags.dataset, world;
-    if (simulates) world = make_world(data_recipe(plan, data), one_world ? out : options.out);
-    if (dataset.empty())
-      dataset = make_dataset(data_recipe(plan, data), world.empty() ? fs::path(flags.from) : world,
-                             options.out);
-    Flags own = flags;
-    if (own.judging.truth.empty()) own.judging.truth = world.string();
-    measured.push_back({data, compare_on(plan, data, dataset, own, common, options)});
+    std::vector<Source> sources;
+    if (new_worlds)
+      sources = sources_of_seeds(plan, data, flags, options);
+    else if (!flags.dataset.empty())
+      sources = {{flags.dataset, flags.judging.truth}};
+    else
+      sources = {
+          source_of(data_recipe(plan, data), flags, one_world ? out : options.out, options.out)};
+    measured.push_back({data, compare_on(plan, data, sources, flags, common, options)});
   }
   if (!plan.data_folders && plan.metrics.empty())
     return {to_json(measured.front().result), table(measured.front().result)};
@@ -113,6 +172,8 @@ Action add(CLI::App& app, const CommonFlags& common) {
       ->required();
   app.add_option("--seeds", flags->seeds, "runs of each recipe; 3 by default")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--new-worlds", flags->new_worlds,
+               "each seed in a simulated world of its own, of that seed: OUT/worlds/seedK");
   app.add_option("--learning-rates", flags->learning_rates,
                  "as in 3e-4,1e-3,3e-3: every row takes the one that is best on validation with "
                  "the first seed")

@@ -27,7 +27,8 @@ CommandHelp compare_help() {
           .summary = "trains and judges several recipes: one table with intervals",
           .examples =
               "  retort compare dmtl dssm_click --dataset feed-dataset --seeds 3 --out compare\n"
-              "  retort compare rra_table2 --preset tiny --seeds 2 --threads 1 --out tables\n",
+              "  retort compare rra_table2 --preset tiny --seeds 2 --threads 1 --out tables\n"
+              "  retort compare dmtl_table1 --new-worlds --out worlds\n",
           .reads_recipe = true};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "retort/common/error.h"
 #include "retort/common/log.h"
@@ -20,6 +21,10 @@ namespace {
 struct SeedRows {
   std::vector<JudgedRow> models, teachers;
 };
+
+const CompareData& of_seed(std::span<const CompareData> data, int32_t seed) {
+  return data[data.size() == 1 ? 0 : static_cast<size_t>(seed)];
+}
 
 fs::path run_folder(const CompareOptions& options, const std::string& label, int32_t seed) {
   return options.out / label / fmt::format("seed{}", options.first_seed + seed);
@@ -81,10 +86,11 @@ Json recipe_of(const CompareOptions& options, const CompareRow& row, int32_t see
 
 /// Trains what is not finished; the trainer refuses a run begun otherwise. Returns the learning
 /// rates that were chosen, by label.
-Json train_all(std::span<const CompareRow> rows, const Dataset& dataset,
+Json train_all(std::span<const CompareRow> rows, std::span<const CompareData> data,
                const CompareOptions& options) {
   Json rates = Json::object();
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
+    const Dataset& dataset = *of_seed(data, seed).dataset;
     const auto train_run = [&](const Json& recipe, const fs::path& run) {
       TrainOptions training;
       training.run = run;
@@ -147,12 +153,15 @@ void compare_with_mentor(Judge& judge, JudgedRow& judged, const TrainedModel& mo
     judge.against_ranker(judged, model.student(), *mentor.teacher(), -1);
 }
 
-SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const CompareOptions& options,
-                     Judge& judge) {
+/// A judge for each of the data.
+using Judges = std::vector<std::unique_ptr<Judge>>;
+
+SeedRows judge_seeds(const CompareRow& row, const CompareOptions& options, const Judges& judges) {
   SeedRows judged;
   for (int32_t seed = 0; seed < options.seeds; ++seed) {
     log_info("compare", "judging {}, seed {}", row.label, options.first_seed + seed);
-    const TrainedModel model(run_folder(options, row.label, seed), dataset, options.device);
+    Judge& judge = *judges[judges.size() == 1 ? 0 : static_cast<size_t>(seed)];
+    const TrainedModel model(run_folder(options, row.label, seed), judge.dataset(), options.device);
     judged.models.push_back(judge_student(judge, row.label, model));
     compare_with_mentor(judge, judged.models.back(), model, row, options, seed);
     add_cost(judged.models.back(), row, options, seed);
@@ -161,6 +170,32 @@ SeedRows judge_seeds(const CompareRow& row, const Dataset& dataset, const Compar
     }
   }
   return judged;
+}
+
+Judges judges_of(std::span<const CompareData> data, const EvaluateOptions& options) {
+  Judges judges;
+  for (const CompareData& one : data) {
+    EvaluateOptions own = options;
+    own.click_bait = one.click_bait;
+    judges.push_back(std::make_unique<Judge>(*one.dataset, own));
+  }
+  return judges;
+}
+
+/// Baselines and extra rows, which no seed of training changes: one value for each of the data.
+std::vector<SummaryRow> judge_untrained(std::span<const CompareData> data,
+                                        const CompareOptions& options, const Judges& judges) {
+  std::vector<std::vector<JudgedRow>> rows;  // [rows][data]
+  for (size_t i = 0; i < data.size(); ++i) {
+    std::vector<JudgedRow> own;
+    if (options.evaluate.baselines) own = judges[i]->baselines();
+    for (const ExtraRow& row : data[i].extra) own.push_back(judges[i]->extra(row));
+    rows.resize(own.size());
+    for (size_t row = 0; row < own.size(); ++row) rows[row].push_back(std::move(own[row]));
+  }
+  std::vector<SummaryRow> sums;
+  for (const auto& row : rows) sums.push_back(summarise(row));
+  return sums;
 }
 
 /// The means as plain rows, for the warnings.
@@ -199,6 +234,12 @@ std::string cell_of(const SummaryMetric& metric) {
 
 }  // namespace
 
+std::string describe_data(const CompareResult& result) {
+  if (result.datasets == 1) return describe(result.about);
+  return fmt::format("Every seed has a world and a log of its own; of the first:\n{}",
+                     describe(result.about));
+}
+
 std::string describe_rates(const CompareResult& result) {
   std::string text;
   for (const auto& [label, rate] : result.learning_rates.items())
@@ -206,7 +247,13 @@ std::string describe_rates(const CompareResult& result) {
   return text.empty() ? text : "Learning rates, chosen on validation: " + text + ".\n";
 }
 
-CompareResult compare(std::span<const CompareRow> all, const Dataset& dataset,
+CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
+                      const CompareOptions& options) {
+  const CompareData data{&dataset};
+  return compare(rows, std::span(&data, 1), options);
+}
+
+CompareResult compare(std::span<const CompareRow> all, std::span<const CompareData> data,
                       const CompareOptions& options) {
   check_labels({all.begin(), all.end()});
   std::vector<CompareRow> rows;
@@ -215,28 +262,26 @@ CompareResult compare(std::span<const CompareRow> all, const Dataset& dataset,
   if (rows.empty()) fail<ConfigError>("compare: no recipe is named, or no row is shown");
   if (options.seeds < 1)
     fail<ConfigError>("compare: seeds must be 1 or more, not {}", options.seeds);
-  Judge judge(dataset, options.evaluate);
+  check(data.size() == 1 || data.size() == static_cast<size_t>(options.seeds),
+        "compare: {} datasets for {} seeds", data.size(), options.seeds);
+  const Judges judges = judges_of(data, options.evaluate);
   fs::create_directories(options.out);
   CompareResult result;
-  result.learning_rates = train_all(all, dataset, options);
+  result.learning_rates = train_all(all, data, options);
 
   std::vector<SeedRows> judged;
-  for (const CompareRow& row : rows) judged.push_back(judge_seeds(row, dataset, options, judge));
+  for (const CompareRow& row : rows) judged.push_back(judge_seeds(row, options, judges));
   result.seeds = options.seeds;
+  result.datasets = static_cast<int32_t>(data.size());
   for (const SeedRows& row : judged) result.rows.push_back(summarise(row.models));
   for (size_t at = 0; at < rows.size(); ++at) {
     if (judged[at].teachers.empty()) continue;
     result.rows.push_back(summarise(judged[at].teachers));
     result.rows.back().name = teacher_name(rows, judged, at);
   }
-  const auto add_single = [&](const JudgedRow& row) {
-    result.rows.push_back(summarise(std::span(&row, 1)));
-  };
-  if (options.evaluate.baselines) {
-    for (const JudgedRow& row : judge.baselines()) add_single(row);
-  }
-  for (const ExtraRow& row : options.extra) add_single(judge.extra(row));
-  result.about = judge.about();
+  for (SummaryRow& row : judge_untrained(data, options, judges))
+    result.rows.push_back(std::move(row));
+  result.about = judges.front()->about();
   result.differences = differences_of(result.rows);
   result.warnings = warnings_of_means(result.rows);
   if (!options.results.empty())
@@ -248,6 +293,7 @@ Json to_json(const CompareResult& result) {
   Json json;
   json["evaluation"] = result.about;
   json["seeds"] = result.seeds;
+  json["datasets"] = result.datasets;
   json["models"] = Json::object();
   json["kinds"] = Json::object();
   for (const SummaryRow& row : result.rows) {
@@ -294,7 +340,7 @@ std::string table(const CompareResult& result) {
                         : difference.high < 0 ? "worse"
                                               : "not distinguishable");
   }
-  text += describe(result.about) + describe_rates(result);
+  text += describe_data(result) + describe_rates(result);
   for (const std::string& warning : result.warnings) text += "Warning: " + warning + ".\n";
   return text;
 }

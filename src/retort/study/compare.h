@@ -24,12 +24,19 @@ struct CompareOptions {
   uint64_t first_seed = 1;  // seeds first_seed, first_seed + 1, ..
   std::string device = "auto";
   EvaluateOptions evaluate;
-  std::vector<ExtraRow> extra;
+};
+
+/// What runs train on and are judged by.
+struct CompareData {
+  const Dataset* dataset = nullptr;
+  std::vector<ExtraRow> extra{};
+  std::vector<uint8_t> click_bait{};  // see EvaluateOptions
 };
 
 struct CompareResult {
   Json about;
   int32_t seeds = 0;
+  int32_t datasets = 1;                 // 1, or one a seed; `about` is then of the first
   std::vector<SummaryRow> rows;         // models, teachers, baselines, extra rows
   std::vector<Difference> differences;  // dmtl (else the first row) against each other model
   std::vector<std::string> warnings;
@@ -42,13 +49,17 @@ struct CompareResult {
 /// run's ranking model as `scores.file`; a student without a ranking model is compared with that
 /// one. The row `teacher` is that of `dmtl` or, without it, of the first row that has one; other
 /// teachers are called teacher_LABEL.
+/// `data`: one for all seeds, or one for each, in their order; ArgumentError otherwise.
+CompareResult compare(std::span<const CompareRow> rows, std::span<const CompareData> data,
+                      const CompareOptions& options);
 CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 
 /// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside, "details" of each
-/// seed; "differences":
-/// [{"metric", "row", "other", "value", "low", "high"}].
+/// seed; "datasets"; "differences": [{"metric", "row", "other", "value", "low", "high"}].
 Json to_json(const CompareResult& result);
+/// What was judged.
+std::string describe_data(const CompareResult& result);
 /// A line of the learning rates that were chosen; empty if none were.
 std::string describe_rates(const CompareResult& result);
 /// Mean and deviation over seeds, paired differences, warnings.

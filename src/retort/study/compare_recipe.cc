@@ -226,6 +226,7 @@ ComparePlan compare_plan_of(const Json& recipe, const fs::path& file, const std:
   plan.data = read_names(fields, "data");
   plan.data_folders = fields.sub("data").is_array();
   fields.read("seeds", plan.seeds);
+  fields.read("new_worlds", plan.new_worlds);
   fields.read("learning_rates", plan.learning_rates);
   fields.sub("preset");
   fields.read("data_preset", plan.data_preset);

@@ -55,6 +55,7 @@ struct ComparePlan {
   std::vector<std::string> data;  // data recipes it is meant for; empty = any one
   bool data_folders = false;      // runs are in OUT/DATA/LABEL: `data` is a list in the recipe
   int32_t seeds = 3;
+  bool new_worlds = false;               // each seed has a simulated world of its own
   std::vector<double> learning_rates{};  // tried for every row; empty: the recipes' own
   std::string preset;                    // of all recipes: the command line's, else its own
   std::string data_preset{};             // of the data recipes; empty: `preset`, where they have it

@@ -239,7 +239,7 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
                        : "One seed ± half its 95% interval by user",
       counts.value("mean_candidates", 0.0), with_thousands(counts.value("catalogue", int64_t{0})),
       plan.published_note.empty() ? "" : " Published: " + plan.published_note + ".");
-  return text + describe(result.about) + describe_rates(result);
+  return text + describe_data(result) + describe_rates(result);
 }
 
 }  // namespace

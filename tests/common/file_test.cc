@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "retort/common/error.h"
+#include "retort/common/folder_lock.h"
 
 namespace retort {
 namespace {
@@ -34,6 +35,17 @@ class Files : public ::testing::Test {
   fs::path folder_;
 };
 
+/// What the IoError says that the action throws; empty if it throws none.
+template <class Action>
+std::string message_of(const Action& action) {
+  try {
+    action();
+  } catch (const IoError& error) {
+    return error.what();
+  }
+  return "";
+}
+
 TEST_F(Files, WriteThenReadGivesTheSameBytes) {
   for (const std::string& bytes :
        {std::string(), std::string("a\0b\n", 4), std::string(70'000, 'x')}) {
@@ -44,14 +56,6 @@ TEST_F(Files, WriteThenReadGivesTheSameBytes) {
 }
 
 TEST_F(Files, ErrorsNameThePath) {
-  const auto message_of = [](const auto& action) -> std::string {
-    try {
-      action();
-    } catch (const IoError& error) {
-      return error.what();
-    }
-    return "";
-  };
   const auto read_missing = [&] { read_file(folder_ / "missing"); };
   const auto read_folder = [&] { read_file(folder_); };
   const auto write_nowhere = [&] { write_file(folder_ / "no/such/file", "x"); };
@@ -111,6 +115,25 @@ TEST_F(Files, AMappedFileShowsTheBytesAndMoves) {
   EXPECT_EQ(third.bytes().size(), 5U);
   write_file(folder_ / "empty", "");
   EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
+}
+
+TEST_F(Files, AFolderIsLockedByOneUntilItEnds) {
+  {
+    const FolderLock lock(folder_);
+    EXPECT_THAT(message_of([&] { FolderLock second(folder_); }),
+                ::testing::AllOf(::testing::HasSubstr(folder_.string()),
+                                 ::testing::HasSubstr("another process")));
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const FolderLock lock(folder_);
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  const FolderLock after(folder_);
+  EXPECT_THROW(FolderLock(folder_ / "missing"), IoError);
 }
 
 TEST_F(Files, AFolderInMakingAppearsOnlyAtCommit) {

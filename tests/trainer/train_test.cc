@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/common/error.h"
+#include "retort/common/folder_lock.h"
 #include "retort/common/thread_pool.h"
 #include "retort/dataset/loader.h"
 #include "retort/trainer/checkpoint.h"
@@ -235,6 +236,14 @@ TEST_F(TrainTest, AnExistingRunIsNotOverwritten) {
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--resume"));
   }
+}
+
+TEST_F(TrainTest, ARunInWhichAnotherTrainsIsLeftAlone) {
+  const Json recipe = tiny_recipe("dssm_click", {"train.epochs=1"});
+  run("run", recipe);
+  const FolderLock other(scratch_ / "run");
+  EXPECT_THROW(train(recipe, dataset(), {.run = scratch_ / "run", .resume = true, .device = "cpu"}),
+               IoError);
 }
 
 TEST_F(TrainTest, ChoosesBetaOnValidation) {

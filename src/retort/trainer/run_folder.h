@@ -1,6 +1,6 @@
 // The files of a run: recipe.json (resolved), model.json (the student's architecture), run.json
 // (what trained it, on what, with which result), checkpoints/. A run folder appears whole, with a
-// checkpoint of step 0, or not at all.
+// checkpoint of step 0, or not at all; one process at a time trains in it (FolderLock).
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "retort/common/error.h"
+#include "retort/common/folder_lock.h"
 #include "retort/common/log.h"
 #include "retort/common/progress.h"
 #include "retort/common/text.h"
@@ -115,6 +116,7 @@ class Training {
   Prefetcher batches_;
   Learner learner_;
   LoopState state_;
+  std::optional<FolderLock> lock_;  // of the run, by the first process
   std::unique_ptr<MetricsLog> log_;
   Stopwatch watch_;
   double seconds_before_ = 0;  // spent before a resumption
@@ -137,10 +139,13 @@ LoaderOptions Training::rows_to_learn(const Json& recipe, const Dataset& dataset
 void Training::open() {
   check_same_job(ranks_, recipe_json_, dataset_, options_.seed);
   ranks_.first_does([this] {
-    if (!fs::exists(options_.run)) return begin();
-    if (options_.resume) return resume();
-    fail<ConfigError>("{}: exists already; continue it with --resume, or choose another folder",
-                      options_.run.string());
+    const bool fresh = !fs::exists(options_.run);
+    if (!fresh && !options_.resume)
+      fail<ConfigError>("{}: exists already; continue it with --resume, or choose another folder",
+                        options_.run.string());
+    if (fresh) begin();
+    lock_.emplace(options_.run);
+    if (!fresh) resume();
   });
   share(ranks_, state_);
   if (state_.finished) return;

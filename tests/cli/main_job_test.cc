@@ -66,6 +66,9 @@ TEST_F(MainJob, EvaluateHasTheContractsKeysAndTheCeilingAboveTheModel) {
   EXPECT_GE(auc["high"].get<double>(), auc["value"].get<double>());
   EXPECT_GT(models["oracle"]["auc_read"]["value"].get<double>(), 0.7);
   EXPECT_GT(models["oracle"]["auc_read"]["value"].get<double>(), auc["value"].get<double>());
+  EXPECT_GT(models["oracle"]["auc_read"]["value"].get<double>(),
+            models["oracle_click"]["auc_read"]["value"].get<double>());
+  EXPECT_EQ(models["oracle"]["auc_click"], models["oracle_click"]["auc_click"]);
 }
 
 TEST_F(MainJob, RetrieveAnswersFromTheBundle) {

@@ -128,9 +128,10 @@ TEST_F(OracleScorerTest, CandidatesGetTheTruthOfTheirEvent) {
   const OracleScorer scorer(*oracle_, *dataset_);
   const int64_t event = dataset_->rows_of(Split::kTest)[3];
   const std::vector<int32_t> items{0, 5, 17, 200};
-  std::vector<float> mass(items.size()), best(items.size());
+  std::vector<float> mass(items.size()), best(items.size()), clicks(items.size());
   scorer.candidates(OracleRanking::kReadMass)(event, items, mass);
   scorer.candidates(OracleRanking::kBestRead)(event, items, best);
+  scorer.candidates(OracleRanking::kClickMass)(event, items, clicks);
   const auto at = static_cast<size_t>(event);
   const int32_t user = *oracle_->find_user(dataset_->user_keys()[dataset_->clicks().user[at]]);
   const int32_t day = oracle_->day_of(dataset_->clicks().time[at]);
@@ -139,8 +140,23 @@ TEST_F(OracleScorerTest, CandidatesGetTheTruthOfTheirEvent) {
     const int32_t item = *oracle_->find_item(dataset_->item_keys()[items[k]]);
     const double expected = oracle_->click_mass(user, item, day) * oracle_->p_long(user, item, day);
     EXPECT_NEAR(mass[k] / expected, 1, 1e-5);
+    EXPECT_NEAR(clicks[k] / oracle_->click_mass(user, item, day), 1, 1e-5);
     EXPECT_GE(best[k], 0);
     EXPECT_LE(best[k], oracle_->p_long(user, item, day) + 1e-6);
+  }
+}
+
+TEST_F(OracleScorerTest, ClicksAloneIsTheScoreOfClicksForEveryTask) {
+  const OracleScorer scorer(*oracle_, *dataset_);
+  const ClicksAlone clicks(scorer);
+  const Loader loader(*dataset_, {.split = Split::kTest, .batch = 64});
+  Batch batch;
+  loader.load(0, 0, batch);
+  std::vector<float> expected(static_cast<size_t>(batch.rows())), scores(expected.size());
+  scorer.score(batch, "click", expected);
+  for (const char* task : {"click", "read", "read_given_click", "dwm"}) {
+    clicks.score(batch, task, scores);
+    EXPECT_EQ(scores, expected) << task;
   }
 }
 

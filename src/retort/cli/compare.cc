@@ -68,7 +68,7 @@ class Material {
 
  private:
   Dataset dataset_;
-  std::unique_ptr<OracleRow> oracle_;
+  std::unique_ptr<OracleRows> oracle_;
   CompareData data_;
 };
 

@@ -20,7 +20,7 @@ Answer run(const Flags& flags, const CommonFlags& common) {
   const Dataset dataset(flags.dataset.empty() ? dataset_of_run(flags.run)
                                               : fs::path(flags.dataset));
   const TrainedModel model(flags.run, dataset, common.device);
-  std::unique_ptr<OracleRow> oracle;
+  std::unique_ptr<OracleRows> oracle;
   const auto extra = oracle_rows(flags.judging.truth, dataset, oracle);
   if (oracle) options.click_bait = oracle->click_bait(dataset);
   const EvaluateResult result = evaluate(dataset, model, options, extra);

@@ -13,7 +13,7 @@ void add_judging_flags(CLI::App& app, JudgingFlags& flags) {
       ->check(CLI::IsMember({"valid", "test"}))
       ->group(group);
   app.add_option("--truth", flags.truth,
-                 "the simulated world: adds the row `oracle`, and click_bait@K")
+                 "the simulated world: adds the rows `oracle` and `oracle_click`, and click_bait@K")
       ->group(group);
   CLI::Option* alive =
       app.add_option("--alive", flags.alive,
@@ -70,7 +70,7 @@ EvaluateOptions judging_options(const JudgingFlags& flags, const CommonFlags& co
   return options;
 }
 
-OracleRow::OracleRow(const fs::path& world, const Dataset& dataset) {
+OracleRows::OracleRows(const fs::path& world, const Dataset& dataset) {
   if (has_long_video_truth(world)) {
     long_video_ = std::make_unique<Judged<LongVideoOracle, LongVideoScorer>>(world, dataset);
   } else {
@@ -78,19 +78,13 @@ OracleRow::OracleRow(const fs::path& world, const Dataset& dataset) {
   }
 }
 
-ExtraRow OracleRow::row() const {
-  if (long_video_) {
-    const LongVideoScorer& scorer = long_video_->scorer;
-    return {.name = "oracle",
-            .pairs = &scorer,
-            .candidates = scorer.candidates(LongVideoRanking::kMinutesMass)};
-  }
-  return {.name = "oracle",
-          .pairs = &feed_->scorer,
-          .candidates = feed_->scorer.candidates(OracleRanking::kReadMass)};
+std::vector<ExtraRow> OracleRows::rows() const {
+  if (long_video_)
+    return long_video_->rows(LongVideoRanking::kMinutesMass, LongVideoRanking::kClickMass);
+  return feed_->rows(OracleRanking::kReadMass, OracleRanking::kClickMass);
 }
 
-std::vector<uint8_t> OracleRow::click_bait(const Dataset& dataset) const {
+std::vector<uint8_t> OracleRows::click_bait(const Dataset& dataset) const {
   std::vector<uint8_t> flags;
   if (!feed_) return flags;
   for (int64_t item = 0; item < dataset.items(); ++item) {
@@ -101,10 +95,10 @@ std::vector<uint8_t> OracleRow::click_bait(const Dataset& dataset) const {
 }
 
 std::vector<ExtraRow> oracle_rows(const fs::path& world, const Dataset& dataset,
-                                  std::unique_ptr<OracleRow>& keep) {
+                                  std::unique_ptr<OracleRows>& keep) {
   if (world.empty()) return {};
-  keep = std::make_unique<OracleRow>(world, dataset);
-  return {keep->row()};
+  keep = std::make_unique<OracleRows>(world, dataset);
+  return keep->rows();
 }
 
 }  // namespace retort

@@ -29,12 +29,13 @@ void add_judging_flags(CLI::App& app, JudgingFlags& flags);
 /// Throws ConfigError on a value that means nothing.
 EvaluateOptions judging_options(const JudgingFlags& flags, const CommonFlags& common);
 
-/// The oracle of a simulated world as a row: the ceiling of any model on this dataset.
-class OracleRow {
+/// The oracle of a simulated world as rows: the ceilings of any model on this dataset.
+class OracleRows {
  public:
   /// `world`: what `simulate` wrote, of either kind.
-  OracleRow(const fs::path& world, const Dataset& dataset);
-  ExtraRow row() const;
+  OracleRows(const fs::path& world, const Dataset& dataset);
+  /// `oracle` knows everything, `oracle_click` what is clicked and nothing of reading or watching.
+  std::vector<ExtraRow> rows() const;
   /// [items of the dataset] 1: click-bait; empty where the world has none.
   std::vector<uint8_t> click_bait(const Dataset& dataset) const;
 
@@ -42,16 +43,22 @@ class OracleRow {
   template <class O, class S>
   struct Judged {
     Judged(const fs::path& world, const Dataset& dataset)
-        : oracle(world), scorer(oracle, dataset) {}
+        : oracle(world), scorer(oracle, dataset), clicks(scorer) {}
+    template <class Ranking>
+    std::vector<ExtraRow> rows(Ranking all, Ranking click) const {
+      return {{"oracle", &scorer, scorer.candidates(all)},
+              {"oracle_click", &clicks, scorer.candidates(click)}};
+    }
     O oracle;
     S scorer;
+    ClicksAlone clicks;
   };
   std::unique_ptr<Judged<Oracle, OracleScorer>> feed_;  // one of the two
   std::unique_ptr<Judged<LongVideoOracle, LongVideoScorer>> long_video_;
 };
 
-/// The row of `--truth WORLD`, empty without it. What it points to lives in `keep`.
+/// The rows of `--truth WORLD`, none without it. What they point to lives in `keep`.
 std::vector<ExtraRow> oracle_rows(const fs::path& world, const Dataset& dataset,
-                                  std::unique_ptr<OracleRow>& keep);
+                                  std::unique_ptr<OracleRows>& keep);
 
 }  // namespace retort

@@ -47,10 +47,13 @@ double OracleScorer::best_read(int32_t user, int32_t item, int64_t time) const {
   return sigmoid(pmi(user, item, time) - log_n) * p_long(user, item, time);
 }
 
-double OracleScorer::read_mass(int32_t user, int32_t item, int64_t time) const {
+double OracleScorer::click_mass(int32_t user, int32_t item, int64_t time) const {
   return oracle_.click_mass(user_[static_cast<size_t>(user)], item_[static_cast<size_t>(item)],
-                            oracle_.day_of(time)) *
-         p_long(user, item, time);
+                            oracle_.day_of(time));
+}
+
+double OracleScorer::read_mass(int32_t user, int32_t item, int64_t time) const {
+  return click_mass(user, item, time) * p_long(user, item, time);
 }
 
 void OracleScorer::score(const Batch& batch, std::string_view task, std::span<float> out) const {
@@ -71,8 +74,9 @@ void OracleScorer::score(const Batch& batch, std::string_view task, std::span<fl
 }
 
 CandidateScorer OracleScorer::candidates(OracleRanking ranking) const {
-  const auto law =
-      ranking == OracleRanking::kBestRead ? &OracleScorer::best_read : &OracleScorer::read_mass;
+  const auto law = ranking == OracleRanking::kBestRead    ? &OracleScorer::best_read
+                   : ranking == OracleRanking::kClickMass ? &OracleScorer::click_mass
+                                                          : &OracleScorer::read_mass;
   return [this, law](int64_t event, std::span<const int32_t> items, std::span<float> out) {
     const auto at = static_cast<size_t>(event);
     const int32_t user = dataset_.clicks().user[at];

@@ -18,8 +18,9 @@ namespace retort {
 
 /// Which truth ranks the catalogue.
 enum class OracleRanking {
-  kBestRead,  // p*_z: the score that is best for AUC; it divides popularity out
-  kReadMass,  // w_ui p_long: the most probable next reads of this log, the ceiling of Recall@K
+  kBestRead,   // p*_z: the score that is best for AUC; it divides popularity out
+  kReadMass,   // w_ui p_long: the most probable next reads of this log, the ceiling of Recall@K
+  kClickMass,  // w_ui: the most probable next clicks of this log
 };
 
 /// Bayes scores of the dataset's own protocol: n negatives a click and the very law they are drawn
@@ -40,6 +41,7 @@ class OracleScorer : public PairScorer {
  private:
   double pmi(int32_t user, int32_t item, int64_t time) const;
   double best_read(int32_t user, int32_t item, int64_t time) const;
+  double click_mass(int32_t user, int32_t item, int64_t time) const;
   double read_mass(int32_t user, int32_t item, int64_t time) const;
   double p_long(int32_t user, int32_t item, int64_t time) const;
 
@@ -47,6 +49,20 @@ class OracleScorer : public PairScorer {
   const Dataset& dataset_;
   std::unique_ptr<NegativeSampler> negatives_;
   std::vector<int32_t> user_, item_;  // numbers in the world
+};
+
+/// Scores every task by another scorer's "click": of the truth, the ceiling of whoever knows what
+/// is clicked and nothing of reading (methods E2: PMI).
+class ClicksAlone : public PairScorer {
+ public:
+  /// `scorer` must outlive this.
+  explicit ClicksAlone(const PairScorer& scorer) : scorer_(scorer) {}
+  void score(const Batch& batch, std::string_view /*task*/, std::span<float> out) const override {
+    scorer_.score(batch, "click", out);
+  }
+
+ private:
+  const PairScorer& scorer_;
 };
 
 }  // namespace retort

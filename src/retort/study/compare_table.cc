@@ -188,8 +188,7 @@ std::string rows_text(const ComparePlan& plan, const DataResult& measured,
   for (const CompareRow& row : plan.rows)
     if (const SummaryRow* summary = find_row(measured.result, row.label)) add(*summary, &row);
   for (const SummaryRow& summary : measured.result.rows)
-    if (summary.kind == RowRole::kBaseline || summary.kind == RowRole::kExtra)
-      add(summary, nullptr);
+    if (summary.kind != RowRole::kModel) add(summary, nullptr);
   return table.text();
 }
 

@@ -151,13 +151,20 @@ TEST_F(PublishedTables, PrintMeasuredBesidePublished) {
   measured_.result.rows.push_back(
       {"popularity", RowRole::kBaseline, {metric("recall_click@20", {0.15}, 0.01)}});
   measured_.result.rows.push_back({"teacher", RowRole::kTeacher, {metric("auc_read", {0.9}, 0)}});
+  measured_.result.rows.push_back(
+      {"teacher_b", RowRole::kTeacher, {metric("recall_click@20", {0.3}, 0)}});
+  measured_.result.warnings = {"b recalls less: recall_click@20 0.110 against 0.150: try more",
+                               "b recalls less: recall_click@200 0.2 against 0.3: try more"};
   const std::string text = plan_table(plan_, {measured_});
   // 4.3027 * 0.01 / sqrt(3) = 0.0248
   EXPECT_NE(text.find("Model a      0.1100 ±0.0248     0.5000  0.3100 ±0.0248     0.4500"),
             std::string::npos)
       << text;
   EXPECT_NE(text.find("popularity   0.1500 ±0.0100"), std::string::npos) << text;
-  EXPECT_EQ(text.find("teacher"), std::string::npos) << text;
+  EXPECT_EQ(text.find("teacher "), std::string::npos) << text;  // has none of the metrics
+  EXPECT_NE(text.find("teacher_b    0.3000"), std::string::npos) << text;
+  EXPECT_NE(text.find("Warning: b recalls less: recall_click@20 "), std::string::npos) << text;
+  EXPECT_EQ(text.find("recall_click@200"), std::string::npos) << text;
   EXPECT_NE(text.find("Model b against Model a: +0.1000"), std::string::npos) << text;
   EXPECT_NE(
       text.find("Pairs of rows in their published order by recall_click: 2 of 3 reproduced, 1 not"),

@@ -226,6 +226,18 @@ std::string verdicts_text(const ComparePlan& plan, const DataResult& measured) {
   return text;
 }
 
+/// Those that speak of one of the metrics.
+std::string warnings_text(const CompareResult& result, const std::vector<std::string>& metrics) {
+  std::string text;
+  for (const std::string& warning : result.warnings) {
+    const auto names = [&](const std::string& metric) {
+      return warning.find(' ' + metric + ' ') != std::string::npos;
+    };
+    if (std::ranges::any_of(metrics, names)) text += "Warning: " + warning + ".\n";
+  }
+  return text;
+}
+
 std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
   const CompareResult& result = measured.result;
   const Json counts = result.about.value("catalogue", Json::object());
@@ -238,7 +250,8 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
                        : "One seed ± half its 95% interval by user",
       counts.value("mean_candidates", 0.0), with_thousands(counts.value("catalogue", int64_t{0})),
       plan.published_note.empty() ? "" : " Published: " + plan.published_note + ".");
-  return text + describe_data(result) + describe_rates(result);
+  return text + describe_data(result) + describe_rates(result) +
+         warnings_text(result, table_metrics(plan, result));
 }
 
 }  // namespace

@@ -43,6 +43,24 @@ TEST(Retort, AnUnknownRecipeKeyNamesTheNearest) {
   EXPECT_FALSE(fs::exists(folder / "world"));
 }
 
+TEST(Retort, AnInstalledCopyNeedsNothingOfItsBuild) {
+  const TestFolder folder;
+  const Outcome installed =
+      run_program("/usr/bin/cmake", "--install " + (fs::path(RETORT_BIN) / "..").string() +
+                                        " --prefix " + folder / "prefix");
+  ASSERT_EQ(installed.code, 0) << installed.err;
+  for (const std::string program : {"retort", "retortd"}) {
+    const std::string path = folder / "prefix/bin/" + program;
+    const Outcome libraries = run_program("/usr/bin/env", "-i /usr/bin/ldd " + path);
+    EXPECT_EQ(libraries.out.find("not found"), std::string::npos) << libraries.out;
+    EXPECT_EQ(libraries.out.find(".cache"), std::string::npos) << libraries.out;
+    EXPECT_EQ(run_program("/usr/bin/env", "-i " + path + " --help").code, 0);
+  }
+  const Outcome recipes =
+      run_program("/usr/bin/env", "-i -C / " + folder / "prefix/bin/retort" + " doctor --json");
+  EXPECT_NE(recipes.out.find("feed_null"), std::string::npos) << recipes.out << recipes.err;
+}
+
 TEST(Retort, AnUnknownRecipeListsThoseThereAre) {
   const Outcome outcome = retort_command("simulate fede --out nowhere");
   EXPECT_EQ(outcome.code, 2);

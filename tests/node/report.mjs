@@ -6,7 +6,8 @@ import {assertContrast, assertNamed, assertNoSidewaysScroll, openBrowser, tabThr
 const [file, pictures, hostile] = process.argv.slice(2);
 const address = `file://${file}`;
 const kCharts = ['auc_read: ', 'Calibration: ', 'AUC by popularity', 'AUC by activity', 'Click-bait among',
-  'tv, dwm', 'Loss on training', 'Loss on validation', 'auc_read on validation', 'recall@100 against', 'Items of'];
+  'tv, dwm', 'behind ctr, expected_seconds', 'behind ctr, seconds: what the log alone', 'behind none, expected_seconds',
+  'Loss on training', 'Loss on validation', 'auc_read on validation', 'recall@100 against', 'Items of'];
 
 /** How many different bytes a picture of the element has: a blank one has few. */
 async function coloursOf(page, locator) {
@@ -49,6 +50,9 @@ async function readsTables(page) {
   const differences = page.getByRole('table', {name: /^Differences, paired by user/});
   assert.deepEqual(await differences.locator('tbody tr').nth(0).locator('th, td').allTextContents(),
     ['first − second', 'auc_read', '-0.0500 [-0.0700, -0.0300]', 'worse']);
+  const arms = page.getByRole('table', {name: 'behind ctr: arms against the control'});
+  assert.deepEqual(await arms.locator('tbody tr').nth(0).locator('th, td').allTextContents(),
+    ['other', 'expected_seconds', '2 [1, 3]', '20 [10, 30]', 'better', '10', 'reproduced', '[-1, 5], decided after 254 users']);
   await page.getByText('The numbers').first().press('Enter');
   const numbers = page.locator('figure').first().getByRole('table');
   assert.equal(await numbers.getByRole('rowheader', {name: 'first'}).count(), 1);

@@ -22,12 +22,26 @@ TEST(Collect, FindsEachKindOnceAndPassesByWhatIsNone) {
   const ReportFiles files;
   const Json report = collect({files.folder()});
   EXPECT_EQ(report["comparisons"].size(), 1);
-  EXPECT_EQ(report["abtests"].size(), 1);
+  EXPECT_EQ(report["abtests"].size(), 3);
   EXPECT_EQ(report["indexes"].size(), 1);
   ASSERT_EQ(report["bundles"].size(), 1);
   EXPECT_EQ(report["bundles"][0]["version"], 2);  // the newest
   ASSERT_EQ(report["runs"].size(), 2);
   EXPECT_EQ(report["runs"][0]["group"], "first");
+}
+
+TEST(Collect, TestsOfAFeedHaveAPartForEachRanker) {
+  const ReportFiles files;
+  const Json one = collect({files.folder() / "feed_test"})["abtests"][0];
+  const Json& difference = one["sections"]["behind ctr"]["differences"][0];
+  EXPECT_EQ(difference["value"], 2.0);
+  EXPECT_EQ(difference["relative"]["value"], 0.2);
+  EXPECT_TRUE(one["sections"]["behind ctr"].contains("counterfactual"));
+  EXPECT_FALSE(one.contains("rankers"));
+  const Json sum = collect({files.folder() / "feed_tests"})["abtests"][0];
+  const Json& relative = sum["sections"]["behind none"]["differences"][0];
+  EXPECT_EQ(relative["relative"]["low"], 0.25);
+  EXPECT_FALSE(relative.contains("value"));
 }
 
 TEST(Collect, ReadsCurvesAndLeavesACutLineOut) {

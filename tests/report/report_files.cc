@@ -69,6 +69,51 @@ Json abtest() {
           {"notes", Json::array()}};
 }
 
+Json feed_test() {
+  const Json sequential{{"low", -1.0}, {"high", 5.0}, {"decided_after", 254}};
+  Json difference{{"metric", "expected_seconds"},
+                  {"arm", "other"},
+                  {"value", 2.0},
+                  {"low", 1.0},
+                  {"high", 3.0},
+                  {"relative", metric(0.2, 0.1)},
+                  {"verdict", "better"},
+                  {"sequential", sequential},
+                  {"published", 0.1},
+                  {"claim", "reproduced"}};
+  Json order = difference;
+  order["below"] = "control";
+  const Json estimate{
+      {"ips", metric(9, 3)},    {"snips", metric(8, 3)}, {"doubly_robust", metric(10.5, 2)},
+      {"direct", metric(7, 1)}, {"effective", 349.81},   {"replayed", 10.25}};
+  Json ranker{{"differences", Json::array({difference})},
+              {"order", Json::array({order})},
+              {"counterfactual", {{"other", {{"seconds", estimate}}}}}};
+  ranker["models"]["control"] = {{"expected_seconds", metric(10, 1)}, {"coverage", 0.5}};
+  ranker["models"]["other"] = {{"expected_seconds", metric(12, 1)}, {"coverage", 0.25}};
+  return {{"name", "feed"},
+          {"source", "world"},
+          {"from", "2024-03-17 00:00:00"},
+          {"users", 300},
+          {"arms", Json::array({{{"name", "control"}}, {{"name", "other"}}})},
+          {"rankers", {{"ctr", ranker}}},
+          {"notes", Json::array()}};
+}
+
+/// As `retort abtest --sum-up` writes it: relative differences.
+Json feed_tests_sum() {
+  const Json difference{{"metric", "expected_seconds"},
+                        {"arm", "other"},
+                        {"value", 0.3},
+                        {"low", 0.25},
+                        {"high", 0.35},
+                        {"seeds", {0.2, 0.4}},
+                        {"verdict", "better"}};
+  Json ranker{{"differences", Json::array({difference})}, {"order", Json::array()}};
+  ranker["models"]["other"] = {{"expected_seconds", {{"value", 12.5}, {"deviation", 0.5}}}};
+  return {{"tests", {"test1", "test2"}}, {"rankers", {{"none", ranker}}}};
+}
+
 Json tune() {
   const auto point = [](const char* index, double recall, double milliseconds) {
     return Json{{"index", index},         {"options", {{"ef_search", 100}}},
@@ -111,6 +156,8 @@ ReportFiles::ReportFiles() {
   write_run("compare/first/seed1", 0.6);
   write_run("compare/first/seed2", 0.66);
   write("test/abtest.json", abtest());
+  write("feed_test/abtest.json", feed_test());
+  write("feed_tests/abtest.json", feed_tests_sum());
   write("tune.json", tune());
   write("other.json", {{"models", 3}});
   write_file(folder() / "broken.json", "{");

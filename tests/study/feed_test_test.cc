@@ -290,10 +290,15 @@ TEST(FeedTestCommand, WritesWhatItPrints) {
   EXPECT_TRUE(none["models"]["b"]["coverage"].is_number());
   EXPECT_TRUE(none["differences"][0]["sequential"]["high"].is_number());
   EXPECT_TRUE(none["counterfactual"]["a"]["seconds"]["doubly_robust"]["value"].is_number());
+  const std::string report = "report " + (folder / "out") + " --text --quiet";
+  const Outcome shown = retort_command(report);
+  EXPECT_THAT(shown.out, HasSubstr("behind none"));
+  EXPECT_THAT(shown.out, HasSubstr("from the log alone"));
   const Outcome table =
       retort_command(command + " --log " + platform.world().string() + " --quiet");
   EXPECT_EQ(table.code, 0) << table.err;
   EXPECT_THAT(table.out, HasSubstr("T/M from the log, ranker none"));
+  EXPECT_THAT(retort_command(report).out, HasSubstr("from the log alone"));
   const Outcome wrong = retort_command(command);
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("--log"));

@@ -114,6 +114,29 @@ void add_comparisons(const ReportPlace& place, Json& comparisons) {
       comparisons.push_back(comparison_of(place.name, json.value("title", ""), data, part));
 }
 
+/// A test of a feed has a part for each ranker where that of the platform has sections; in a sum of
+/// several the differences are relative ones.
+Json abtest_of(ReportPlace place) {
+  Json test = std::move(place.json);
+  test["name"] = place.name;
+  if (test.contains("sections")) return test;
+  for (const auto& [ranker, judged] : test["rankers"].items()) {
+    Json& part = test["sections"]["behind " + ranker] = judged;
+    for (const char* list : {"differences", "order"}) {
+      if (!part.contains(list)) continue;
+      for (Json& difference : part[list]) {
+        if (difference.contains("relative")) continue;
+        for (const char* key : {"value", "low", "high"}) {
+          difference["relative"][key] = difference.value(key, Json());
+          difference.erase(key);
+        }
+      }
+    }
+  }
+  test.erase("rankers");
+  return test;
+}
+
 /// nullptr: none of the bundle's text attributes will do.
 const TextAttribute* topic_of(const ItemAttributes& attributes, const std::string& wanted,
                               std::string& name) {
@@ -197,12 +220,12 @@ Json collect_report(std::span<const fs::path> paths, const ReportOptions& option
         add_comparisons(place, report["comparisons"]);
         break;
       case ReportKind::kAbTest:
-      case ReportKind::kIndexes: {
-        Json json = std::move(place.json);
-        json["name"] = place.name;
-        report[place.kind == ReportKind::kAbTest ? "abtests" : "indexes"].push_back(json);
+        report["abtests"].push_back(abtest_of(std::move(place)));
         break;
-      }
+      case ReportKind::kIndexes:
+        place.json["name"] = place.name;
+        report["indexes"].push_back(std::move(place.json));
+        break;
       case ReportKind::kBundle:
         report["bundles"].push_back(bundle_of(place, options, has_topic));
         break;

@@ -13,7 +13,7 @@ namespace retort {
 
 struct ReportOptions {
   std::string title = "Retort report";
-  std::string topic;     // item attribute that colours the vectors; empty: see collect_report
+  std::string topic{};   // item attribute that colours the vectors; empty: see collect_report
   int64_t items = 2000;  // of a bundle, evenly spaced, whose vectors are shown
 };
 
@@ -21,8 +21,10 @@ struct ReportOptions {
 /// "loss": [..]}, "valid": {"step", "loss", "metric"}, "metric"}],
 /// "comparisons": [{"name", "title", "data", "evaluation", "seeds", "models", "kinds", "titles",
 /// "differences": [.. "verdict"], "claims", "warnings", "details"}],
-/// "abtests": as abtest.json with "name" its path, "indexes": as index tune --json with "name",
-/// "bundles": [{"name", "model", "version", "items", "users", "dim", "topic", "topics", "points":
+/// "abtests": as abtest.json of the platform with "name" its path; rankers of a feed are its
+/// sections "behind RANKER", with "order" and "counterfactual"; "indexes": as index tune --json
+/// with "name", "bundles": [{"name", "model", "version", "items", "users", "dim", "topic",
+/// "topics", "points":
 /// [[x, y, topic, id]], "explained"}]}. Without options.topic the first text attribute called
 /// topic, category, segment or genre counts, else the first with 2 to 40 values, else none.
 /// Throws DataError if nothing is found, or for a run or bundle that cannot be read, and what

@@ -20,6 +20,8 @@ std::optional<ReportKind> kind_of(const Json& json) {
   if (has("models", false) && has("evaluation", false)) return ReportKind::kComparison;
   if (has("data", false) && json.contains("title")) return ReportKind::kComparison;
   if (has("sections", false) && has("arms", true)) return ReportKind::kAbTest;
+  if (has("rankers", false) && (has("arms", true) || has("tests", true)))
+    return ReportKind::kAbTest;  // of a feed, or several summed up
   if (has("points", true) && has("chosen", false)) return ReportKind::kIndexes;
   return std::nullopt;
 }

@@ -21,6 +21,7 @@ std::string number(const Json& value) {
 
 /// "0.5161 [0.4887, 0.5405]", the interval where there is one.
 std::string with_interval(const Json& metric) {
+  if (metric.is_number()) return number(metric);
   const Json value = metric.value("value", Json()), low = metric.value("low", Json()),
              high = metric.value("high", Json());
   if (!low.is_number() || !high.is_number() || (low == value && high == value))
@@ -95,16 +96,43 @@ std::string comparison_text(const Json& comparison) {
   return text;
 }
 
+/// "+7.8% [6.5, 9.1]"
+std::string relative_text(const Json& difference) {
+  const Json relative = difference.value("relative", Json::object());
+  const auto percent = [&](const char* key) { return 100 * relative[key].get<double>(); };
+  for (const char* key : {"value", "low", "high"})
+    if (!relative.contains(key) || !relative[key].is_number()) return "-";
+  return fmt::format("{:+.1f}% [{:.1f}, {:.1f}]", percent("value"), percent("low"),
+                     percent("high"));
+}
+
+/// What the log alone says of an arm, beside what was replayed.
+std::string estimates_text(const Json& arms) {
+  Table table({"from the log alone", "metric", "replayed", "IPS", "SNIPS", "doubly robust"});
+  for (const auto& [arm, metrics] : arms.items())
+    for (const auto& [metric, found] : metrics.items())
+      table.add({arm, metric, number(found.value("replayed", Json())),
+                 with_interval(found.value("ips", Json::object())),
+                 with_interval(found.value("snips", Json::object())),
+                 with_interval(found.value("doubly_robust", Json::object()))});
+  return arms.empty() ? "" : table.text() + "\n";
+}
+
 std::string abtest_text(const Json& test) {
-  std::string text = fmt::format("A/B test {}: {} users on {}\n", test.value("name", ""),
-                                 number(test.value("users", Json())), test.value("date", ""));
+  std::string text = fmt::format("A/B test {}: ", test.value("name", ""));
+  text += test.contains("tests")
+              ? fmt::format("{} tests summed up\n", test["tests"].size())
+              : fmt::format("{} users on {}\n", number(test.value("users", Json())),
+                            test.value("date", test.value("from", "")));
   for (const auto& [section, part] : test["sections"].items()) {
-    text += section + "\n" + model_tables(part["models"]);
-    Table table({"arm against the control", "metric", "difference", "verdict"});
-    for (const Json& one : part.value("differences", Json::array()))
+    text += section + "\n" + model_tables(part.value("models", Json::object()));
+    Table table({"arm against the control", "metric", "difference", "relative", "verdict"});
+    const Json differences = part.value("differences", Json::array());
+    for (const Json& one : differences)
       table.add({one.value("arm", ""), one.value("metric", ""), with_interval(one),
-                 one.value("verdict", "")});
-    text += table.text() + "\n";
+                 relative_text(one), one.value("verdict", "")});
+    if (!differences.empty()) text += table.text() + "\n";
+    text += estimates_text(part.value("counterfactual", Json::object()));
   }
   return text;
 }

@@ -4,6 +4,7 @@
 const report = JSON.parse(document.getElementById('data').textContent);
 const content = document.getElementById('content');
 const kMostSeries = 10;
+const kMostBands = 4;  // intervals drawn as bands, in one chart
 
 function section(id, title) {
   const made = element('section', {'aria-labelledby': id}, element('h2', {id}, title));
@@ -144,20 +145,20 @@ function aucByGroup(parent, comparison, key, title, axis, what) {
   const all = detailed(comparison, key, ['model', 'teacher']);
   const series = all.slice(0, kMostSeries);
   if (!series.length) return;
+  const crowded = series.length > kMostBands;
   const points = series.flatMap(({name, groups}) => groups.map((group, at) => ({
     name, group: at + 1, range: groupRange(group), ...group})));
   chart(parent, {
     title,
     text: `AUC of reads inside each group of rows, groups by ${what}, with 95% intervals by user`,
-    note: leftOut(all.map((one) => one.name)),
+    note: [leftOut(all.map((one) => one.name)), crowded ? 'Intervals are in the numbers.' : ''].join(' ').trim(),
     names: series.map((one) => one.name),
     plot: () => ({
       height: 320,
       x: {label: axis, ticks: Math.max(...points.map((point) => point.group)), tickFormat: (at) => String(at)},
       y: {label: 'auc_read', grid: true},
       marks: [
-        Plot.ruleY([0.5], {stroke: 'currentColor', strokeDasharray: '4,4'}),
-        Plot.areaY(points, {x: 'group', y1: 'low', y2: 'high', fill: 'name', fillOpacity: 0.12}),
+        crowded ? null : Plot.areaY(points, {x: 'group', y1: 'low', y2: 'high', fill: 'name', fillOpacity: 0.12}),
         Plot.line(points, {x: 'group', y: 'value', stroke: 'name', strokeWidth: 2}),
         Plot.dot(points, {x: 'group', y: 'value', fill: 'name', symbol: 'name', r: 4, tip: true,
           title: (point) => `${point.name}\n${what}: ${point.range}\n${interval(point)}`}),
@@ -225,12 +226,23 @@ function comparisons() {
 
 // ---- A/B tests
 
+/** 0.0865142 as 8.65. */
+function percentOf(share) {
+  return Number.isFinite(share) ? Math.round(1e4 * share) / 1e2 : null;
+}
+
+/** A relative difference with its interval, in per cent. */
+function percent(one) {
+  const {value, low, high} = one.relative || {};
+  return interval({value: percentOf(value), low: percentOf(low), high: percentOf(high)}, 2);
+}
+
 /** Relative differences of one metric, which the reader chooses. */
 function armsChart(parent, section, differences) {
   const relative = differences.filter((one) => one.relative && Number.isFinite(one.relative.value));
   if (!relative.length) return;
   const metrics = [...new Set(relative.map((one) => one.metric))];
-  let metric = metrics[0];
+  let metric = metrics.find((name) => name === 'expected_seconds') || metrics[0];
   let draw = null;
   choice(parent, `Metric of ${section}`, metrics, metric, (value) => {
     metric = value;
@@ -250,25 +262,78 @@ function armsChart(parent, section, differences) {
   });
 }
 
+function differencesOfArms(parent, section, differences) {
+  if (!differences.length) return;
+  const everyLook = differences.some((one) => one.sequential);
+  parent.append(table(`${section}: arms against the control`,
+    ['arm', 'metric', {name: 'difference'}, {name: 'relative, %'}, 'verdict', {name: 'published, %'}, 'claim',
+      ...(everyLook ? [{name: 'difference at every look'}] : [])],
+    differences.map((one) => [one.arm, one.metric, interval(one), percent(one), verdictCell(one.verdict),
+      percentOf(one.published), verdictCell(one.claim),
+      ...(everyLook ? [one.sequential
+        ? `[${number(one.sequential.low)}, ${number(one.sequential.high)}]` +
+          (one.sequential.decided_after ? `, decided after ${number(one.sequential.decided_after)} users` : '') : '–'] : [])])));
+}
+
+function publishedOrder(parent, section, order) {
+  if (!order.length) return;
+  parent.append(table(`${section}: neighbours in the published order`,
+    ['pair', 'metric', {name: 'relative, %'}, {name: 'published, %'}, 'claim'],
+    order.map((one) => [`${one.arm} above ${one.below}`, one.metric, percent(one),
+      percentOf(one.published), verdictCell(one.claim)])));
+}
+
+const estimators = {ips: 'IPS', snips: 'SNIPS', doubly_robust: 'doubly robust', direct: 'the ranker alone'};
+
+/** What the log's propensities say of each arm, beside what the replay found. */
+function counterfactual(parent, section, arms) {
+  const all = Object.entries(arms).flatMap(([arm, metrics]) =>
+    Object.entries(metrics).map(([metric, found]) => ({arm, metric, found})));
+  if (!all.length) return;
+  const first = all[0].metric;
+  let chosen = 'doubly_robust';
+  let draw = null;
+  choice(parent, `Estimate ${section}`, Object.values(estimators), estimators[chosen], (name) => {
+    chosen = Object.keys(estimators).find((key) => estimators[key] === name);
+    draw();
+  });
+  draw = chart(parent, () => {
+    const rows = all.filter((one) => one.metric === first).flatMap(({arm, found}) => [
+      {name: arm, kind: estimators[chosen], ...found[chosen]},
+      ...(typeof found.replayed === 'number' ? [{name: arm, kind: 'replayed', value: found.replayed}] : [])]);
+    return {
+      title: `${section}, ${first}: what the log alone says of the arms`,
+      text: `${estimators[chosen]} with 95% intervals, beside what was replayed`,
+      names: [...new Set(rows.map((row) => row.kind))],
+      plot: intervalPlot(rows, first, false),
+    };
+  });
+  parent.append(table(`${section}: estimates from the log alone, value [95% interval]`,
+    ['arm', 'metric', {name: 'replayed'}, ...Object.values(estimators).map((name) => ({name})), {name: 'effective impressions'}],
+    all.map(({arm, metric, found}) => [arm, metric, found.replayed ?? null,
+      ...Object.keys(estimators).map((key) => interval(found[key])), Math.round(found.effective)])));
+}
+
 function abtests() {
   if (!report.abtests.length) return;
   const parent = section('abtests', 'A/B tests');
   for (const test of report.abtests) {
     parent.append(element('h3', {}, `${test.name}`));
-    parent.append(element('p', {class: 'soft'},
-      `World ${test.world || ''}, ${test.date || ''}: ${number(test.users)} users; the first arm is the control.`));
+    parent.append(element('p', {class: 'soft'}, (test.tests
+      ? `${test.tests.length} tests, each with its own world or models; intervals over the tests`
+      : `${test.world || test.source || ''}, ${test.date || test.from || ''}: ${number(test.users)} users`) +
+      '; the first arm is the control.'));
     for (const [name, part] of Object.entries(test.sections)) {
       armsChart(parent, name, part.differences || []);
-      parent.append(table(`${name}: arms against the control`,
-        ['arm', 'metric', {name: 'difference'}, {name: 'relative, %'}, 'verdict', {name: 'published, %'}, 'claim'],
-        (part.differences || []).map((one) => [one.arm, one.metric, interval(one),
-          one.relative && Number.isFinite(one.relative.value)
-            ? interval({value: 100 * one.relative.value, low: 100 * one.relative.low, high: 100 * one.relative.high}, 2) : '–',
-          verdictCell(one.verdict), typeof one.published === 'number' ? 100 * one.published : null,
-          verdictCell(one.claim)])));
-      const metrics = metricsOf(part.models);
-      parent.append(table(`${name}: all arms, value [95% interval]`, ['arm', ...metrics.map((metric) => ({name: metric}))],
-        Object.entries(part.models).map(([arm, values]) => [arm, ...metrics.map((metric) => interval(values[metric]))])));
+      differencesOfArms(parent, name, part.differences || []);
+      publishedOrder(parent, name, part.order || []);
+      const metrics = metricsOf(part.models || {});
+      if (metrics.length) {
+        parent.append(table(`${name}: all arms, value [95% interval]`, ['arm', ...metrics.map((metric) => ({name: metric}))],
+          Object.entries(part.models).map(([arm, values]) => [arm, ...metrics.map((metric) =>
+            (typeof values[metric] === 'number' ? number(values[metric]) : interval(values[metric])))])));
+      }
+      counterfactual(parent, name, part.counterfactual || {});
     }
     for (const note of test.notes || []) parent.append(element('p', {class: 'soft'}, note));
   }

@@ -90,7 +90,7 @@ Json comparison_of(const std::string& name, const std::string& title, const std:
                    const Json& json) {
   Json one{{"name", name}, {"title", title}, {"data", data}};
   for (const char* key :
-       {"evaluation", "seeds", "models", "kinds", "differences", "claims", "warnings", "details"})
+       {"evaluation", "seeds", "datasets", "models", "kinds", "differences", "claims", "warnings", "details"})
     if (json.contains(key)) one[key] = json[key];
   if (one.contains("differences"))
     for (Json& difference : one["differences"]) difference["verdict"] = verdict_between(difference);

@@ -19,12 +19,11 @@ struct ReportOptions {
 
 /// {"title", "runs": [{"name", "group", "recipe", "status", "result", "train": {"step": [..],
 /// "loss": [..]}, "valid": {"step", "loss", "metric"}, "metric"}],
-/// "comparisons": [{"name", "title", "data", "evaluation", "seeds", "models", "kinds", "titles",
-/// "differences": [.. "verdict"], "claims", "warnings", "details"}],
-/// "abtests": as abtest.json of the platform with "name" its path; rankers of a feed are its
-/// sections "behind RANKER", with "order" and "counterfactual"; "indexes": as index tune --json
-/// with "name", "bundles": [{"name", "model", "version", "items", "users", "dim", "topic",
-/// "topics", "points":
+/// "comparisons": [{"name", "title", "data", "evaluation", "seeds", "datasets", "models", "kinds",
+/// "titles", "differences": [.. "verdict"], "claims", "warnings", "details"}], "abtests": as
+/// abtest.json of the platform with "name" its path; rankers of a feed are its sections "behind
+/// RANKER", with "order" and "counterfactual"; "indexes": as index tune --json with "name",
+/// "bundles": [{"name", "model", "version", "items", "users", "dim", "topic", "topics", "points":
 /// [[x, y, topic, id]], "explained"}]}. Without options.topic the first text attribute called
 /// topic, category, segment or genre counts, else the first with 2 to 40 values, else none.
 /// Throws DataError if nothing is found, or for a run or bundle that cannot be read, and what

@@ -103,12 +103,23 @@ function leftOut(names) {
     ? `The first ${kMostSeries} of ${names.length}; not drawn: ${names.slice(kMostSeries).join(', ')}.` : '';
 }
 
+function hasManyWorlds(comparison) {
+  return comparison.datasets > 1;
+}
+
 /** {name, groups} of the rows of these kinds that have the detail. */
 function detailed(comparison, key, kinds) {
   return Object.entries(comparison.details || {})
     .filter(([name]) => kinds.includes((comparison.kinds || {})[name]))
-    .map(([name, seeds]) => ({name, groups: meanGroups(seeds, key)}))
+    .map(([name, seeds]) => ({name, groups: meanGroups(hasManyWorlds(comparison) ? seeds.slice(0, 1) : seeds, key)}))
     .filter((row) => row.groups.length > 0);
+}
+
+/** What is to be known of a chart of groups. */
+function notesOfGroups(comparison, names, crowded) {
+  return [leftOut(names), crowded ? 'Intervals are in the numbers.' : '',
+    hasManyWorlds(comparison) ? 'Of the first seed alone: the others have worlds, and so groups, of their own.' : '']
+    .join(' ').trim();
 }
 
 function calibration(parent, comparison, title) {
@@ -120,7 +131,7 @@ function calibration(parent, comparison, title) {
   chart(parent, {
     title: `Calibration: ${title}`,
     text: 'Share of rows that were read against the probability predicted, in bins of equal size; on the dashed line they are equal',
-    note: leftOut(all.map((one) => one.name)),
+    note: notesOfGroups(comparison, all.map((one) => one.name), false),
     names: series.map((one) => one.name),
     plot: () => ({
       height: 380,
@@ -151,7 +162,7 @@ function aucByGroup(parent, comparison, key, title, axis, what) {
   chart(parent, {
     title,
     text: `AUC of reads inside each group of rows, groups by ${what}, with 95% intervals by user`,
-    note: [leftOut(all.map((one) => one.name)), crowded ? 'Intervals are in the numbers.' : ''].join(' ').trim(),
+    note: notesOfGroups(comparison, all.map((one) => one.name), crowded),
     names: series.map((one) => one.name),
     plot: () => ({
       height: 320,

@@ -24,6 +24,7 @@ TEST_F(Page, HasTypesTagsAndAPolicyThatLetsInOnlyItsOwnFiles) {
   const RunningServer server(tiny_.bundles());
   const std::map<std::string, std::string> types{{"/", "text/html; charset=utf-8"},
                                                  {"/page/page.css", "text/css; charset=utf-8"},
+                                                 {"/page/palette.css", "text/css; charset=utf-8"},
                                                  {"/page/api.js", "text/javascript; charset=utf-8"},
                                                  {"/page/icon.svg", "image/svg+xml"}};
   std::set<std::string> tags;

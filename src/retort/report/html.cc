@@ -53,7 +53,8 @@ std::string script(std::string_view code) { return "<script>" + std::string(code
 std::string report_html(const Json& report) {
   std::string page(file("report.html"));
   fill(page, "title", html_text(report.value("title", "")));
-  fill(page, "style", "<style>" + std::string(file("report.css")) + "</style>");
+  fill(page, "style",
+       "<style>" + std::string(file("palette.css")) + std::string(file("report.css")) + "</style>");
   fill(page, "licences",
        "<!--\nd3\n" + std::string(file("d3.LICENSE")) + "\nObservable Plot\n" +
            std::string(file("plot.LICENSE")) + "-->");

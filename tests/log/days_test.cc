@@ -80,9 +80,10 @@ void write_log(const LogFolder& log) {
       const int user = static_cast<int>(rng.below(8 + 4 * day, draw++));
       const int item = static_cast<int>(rng.below(10 + 5 * day, draw++));
       const int64_t time = kStart + day * kDay + row * kDay / 60;
+      const bool clicked = rng.below(2, draw++) == 1;
+      const uint64_t seconds = rng.below(90, draw++), liked = rng.below(2, draw++);
       shown += fmt::format("{}('u{}', 'i{}', {}, {}, {}, {}, {})", shown.empty() ? "" : ", ", user,
-                           item, time, rng.below(2, draw++) == 1, rng.below(90, draw++),
-                           day * 100 + row / 3, rng.below(2, draw++));
+                           item, time, clicked, seconds, day * 100 + row / 3, liked);
       if (row % 4 == 0)
         likes += fmt::format("{}('u{}', 'i{}', {})", likes.empty() ? "" : ", ", user, item, time);
     }

@@ -68,7 +68,7 @@ void expect_interrupted(const Ending& ending) {
 TEST(Interrupt, EndsAStatementThatSorts) {
   expect_interrupted(interrupt([] {
     DuckDb db;
-    db.run(std::string("CREATE TABLE sorted AS ") + kLongSort);
+    db.run(fmt::format("CREATE TABLE sorted AS {}", kLongSort));
   }));
 }
 

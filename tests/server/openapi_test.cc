@@ -113,16 +113,18 @@ class OpenApi : public testing::Test {
     std::string key = method;
     std::transform(key.begin(), key.end(), key.begin(), ::tolower);
     const Json& operation = description_.at("paths").at(pattern).at(key);
-    if (status < 300 && operation.contains("requestBody"))
+    if (status < 300 && operation.contains("requestBody")) {
       EXPECT_EQ(schemas_.mistake(body, content(operation["requestBody"])["schema"]), "");
+    }
     RawAnswer answer = server_.ask(method, path, body.is_null() ? "" : body.dump());
     EXPECT_EQ(answer.status, status) << method << " " << path << answer.body;
     const Json& responses = operation.at("responses");
     const std::string code = std::to_string(answer.status);
     EXPECT_TRUE(responses.contains(code)) << method << " " << pattern << " gives " << code;
     if (responses.contains(code) && content(responses[code]).contains("schema") &&
-        answer.header("Content-Type") == "application/json")
+        answer.header("Content-Type") == "application/json") {
       EXPECT_EQ(schemas_.mistake(answer.json(), content(responses[code])["schema"]), "");
+    }
     asked_.insert(method + " " + pattern);
     return answer;
   }

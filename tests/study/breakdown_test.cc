@@ -48,7 +48,9 @@ TEST(GroupRows, HoldsEveryRowOnceInOrderOfTheKeys) {
         EXPECT_LE(keys[row], group.to);
         rows.push_back(row);
       }
-      if (span == 100000) EXPECT_NEAR(static_cast<double>(group.rows.size()), 100, 2);
+      if (span == 100000) {
+        EXPECT_NEAR(static_cast<double>(group.rows.size()), 100, 2);
+      }
     }
     std::sort(rows.begin(), rows.end());
     EXPECT_EQ(std::unique(rows.begin(), rows.end()), rows.end());

@@ -42,10 +42,10 @@ class ResultChunk {
 };
 
 struct DuckDbOptions {
-  fs::path database;  // empty = in memory
+  fs::path database{};  // empty = in memory
   std::string memory_limit = "2GB";
-  fs::path temporary_folder;  // where DuckDB spills; empty = beside the database
-  int threads = 0;            // 0 = threads() of the process
+  fs::path temporary_folder{};  // where DuckDB spills; empty = beside the database
+  int threads = 0;              // 0 = threads() of the process
   bool interruptible =
       true;  // false: goes on after Ctrl-C, as what must be written at the end does
 };

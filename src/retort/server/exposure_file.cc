@@ -60,7 +60,7 @@ void append(TableAppender& table, const LoggedEvent& logged) {
 template <class Row>
 void write(const fs::path& path, const char* columns, const std::deque<Row>& rows) {
   const fs::path folder = path.parent_path();
-  const fs::path unfinished = folder / ("." + path.filename().string() + ".tmp");
+  const fs::path unfinished = folder / fmt::format(".{}.tmp", path.filename().string());
   try {
     DuckDb db({.memory_limit = "1GB",
                .temporary_folder = folder / ".spilled",

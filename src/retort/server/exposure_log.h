@@ -26,8 +26,8 @@ struct Exposure {
   std::string user;     // empty: described by features alone, or nobody
   std::string model;
   int64_t version = 0;
-  std::string arm;  // the model that the traffic split gave; empty: the request named one
-  std::vector<Candidate> items;
+  std::string arm{};  // the model that the traffic split gave; empty: the request named one
+  std::vector<Candidate> items{};
 };
 
 struct LoggedEvent {

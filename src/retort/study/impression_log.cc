@@ -20,7 +20,7 @@ std::string served_sql(const fs::path& folder) {
   std::string sql = recipe.at("events").at(0).at("sql").get<std::string>();
   std::string path = folder.string();
   for (size_t at = 0; (at = path.find('\'', at)) != std::string::npos; at += 2)
-    path.insert(at, "'");
+    path.insert(at, 1, '\'');
   for (size_t at = 0; (at = sql.find("{from}", at)) != std::string::npos; at += path.size())
     sql.replace(at, 6, path);
   return sql;

@@ -10,13 +10,13 @@
 namespace retort {
 
 struct PublishOptions {
-  fs::path dataset;                 // where the run's is now; empty: where it was
+  fs::path dataset{};               // where the run's is now; empty: where it was
   std::string embeddings = "fp32";  // storage of the tables: fp32 | bf16 | int8
   Json index = {{"name", "exact"}};
-  std::optional<double> beta;     // popularity correction, instead of the run's own
-  std::vector<double> fusion;     // shares of tasks, instead of the run's own
-  std::optional<int64_t> moment;  // of all features, us; absent: the end of the log
-  bool with_teacher = false;      // the bundle carries the run's teacher as well
+  std::optional<double> beta{};     // popularity correction, instead of the run's own
+  std::vector<double> fusion{};     // shares of tasks, instead of the run's own
+  std::optional<int64_t> moment{};  // of all features, us; absent: the end of the log
+  bool with_teacher = false;        // the bundle carries the run's teacher as well
   std::string device = "auto";
 };
 

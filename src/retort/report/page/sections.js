@@ -166,7 +166,7 @@ function aucByGroup(parent, comparison, key, title, axis, what) {
     names: series.map((one) => one.name),
     plot: () => ({
       height: 320,
-      x: {label: axis, ticks: Math.max(...points.map((point) => point.group)), tickFormat: (at) => String(at)},
+      x: {label: axis, ticks: d3.range(1, 1 + Math.max(...points.map((point) => point.group))), tickFormat: (at) => String(at)},
       y: {label: 'auc_read', grid: true},
       marks: [
         crowded ? null : Plot.areaY(points, {x: 'group', y1: 'low', y2: 'high', fill: 'name', fillOpacity: 0.12}),
@@ -227,7 +227,7 @@ function comparisons() {
     claimsTable(parent, comparison.claims || []);
     calibration(parent, comparison, title);
     aucByGroup(parent, comparison, 'auc_by_popularity', `AUC by popularity of the item: ${title}`,
-      'decile of rows, rarest items first', 'training clicks of the item');
+      'group of rows, rarest items first', 'training clicks of the item');
     aucByGroup(parent, comparison, 'auc_by_activity', `AUC by activity of the user: ${title}`,
       'group of rows, least active users first', 'training clicks of the user');
     clickBait(parent, comparison, title);

@@ -74,6 +74,9 @@ TEST_F(MainJob, EvaluateHasTheContractsKeysAndTheCeilingAboveTheModel) {
 TEST_F(MainJob, RetrieveAnswersFromTheBundle) {
   ASSERT_EQ(published_.code, 0) << published_.err;
   EXPECT_EQ(published_.json()["version"], 1);
+  const auto manifest = [](const char* file) { return Json::parse(read_file(at(file))); };
+  EXPECT_EQ(manifest("bundles/1/manifest.json")["trained_until"],
+            manifest("dataset/manifest.json")["split"]["valid_from"]);
   Outcome outcome;
   int user = 0;
   do {  // the first users who are in the log

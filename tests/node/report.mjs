@@ -47,9 +47,11 @@ async function choosesAMetric(page) {
 
 async function readsTables(page) {
   await assertNamed(page);
-  const differences = page.getByRole('table', {name: /^Differences, paired by user/});
+  const differences = page.getByRole('table', {name: /^Differences, paired/});
   assert.deepEqual(await differences.locator('tbody tr').nth(0).locator('th, td').allTextContents(),
-    ['first − second', 'auc_read', '-0.0500 [-0.0700, -0.0300]', 'worse']);
+    ['first − second', 'auc_read', '-0.0500 [-0.0700, -0.0300]', '[-0.0700, -0.0300]', 'worse']);
+  assert.deepEqual(await differences.locator('tbody tr').nth(1).locator('th, td').allTextContents(),
+    ['first − second', 'recall@20', '0.0100 [-0.0200, 0.0400]', '[0.0020, 0.0180]', 'not distinguishable']);
   const arms = page.getByRole('table', {name: 'behind ctr: arms against the control'});
   assert.deepEqual(await arms.locator('tbody tr').nth(0).locator('th, td').allTextContents(),
     ['other', 'expected_seconds', '2 [1, 3]', '20 [10, 30]', 'better', '10', 'reproduced', '[-1, 5], decided after 254 users']);

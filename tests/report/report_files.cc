@@ -50,8 +50,11 @@ Json comparison() {
              {"row", "first"},
              {"other", "second"},
              {"value", 0.01},
-             {"low", -0.02},
-             {"high", 0.04}}}},
+             {"low", 0.002},
+             {"high", 0.018},
+             {"low_seeds", -0.02},
+             {"high_seeds", 0.04},
+             {"verdict", "not distinguishable"}}}},
           {"warnings", {std::string("first is worse than ") + kHostile}}};
 }
 
@@ -84,8 +87,9 @@ Json feed_test() {
   Json order = difference;
   order["below"] = "control";
   const Json estimate{
-      {"ips", metric(9, 3)},    {"snips", metric(8, 3)}, {"doubly_robust", metric(10.5, 2)},
-      {"direct", metric(7, 1)}, {"effective", 349.81},   {"replayed", 10.25}};
+      {"ips", metric(9, 3)},    {"snips", metric(8, 3)},      {"doubly_robust", metric(10.5, 2)},
+      {"direct", metric(7, 1)}, {"effective", 349.81},        {"replayed", 10.25},
+      {"rewarded", 12},         {"warnings", {"few rewards"}}};
   Json ranker{{"differences", Json::array({difference})},
               {"order", Json::array({order})},
               {"counterfactual", {{"other", {{"seconds", estimate}}}}}};

@@ -149,7 +149,9 @@ TEST_F(OracleScorerTest, CandidatesGetTheTruthOfTheirEvent) {
 TEST_F(OracleScorerTest, ClicksAloneIsTheScoreOfClicksForEveryTask) {
   const OracleScorer scorer(*oracle_, *dataset_);
   const ClicksAlone clicks(scorer);
-  const Loader loader(*dataset_, {.split = Split::kTest, .batch = 64});
+  LoaderOptions options;
+  options.split = Split::kTest;
+  const Loader loader(*dataset_, options);
   Batch batch;
   loader.load(0, 0, batch);
   std::vector<float> expected(static_cast<size_t>(batch.rows())), scores(expected.size());

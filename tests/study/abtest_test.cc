@@ -111,7 +111,7 @@ TEST(AbTest, ABundleThatHasSeenTheTestDayIsRefused) {
   EXPECT_THAT(later.notes, ElementsAre(HasSubstr("knows the log until")));
   json["day"] = kTestDay;
   EXPECT_THAT([&] { run_abtest(read_abtest_recipe(json)); },
-              ThrowsMessage<ConfigError>(HasSubstr("publish it with --at '2024-03-09 00:00:00'")));
+              ThrowsMessage<ConfigError>(HasSubstr("with --at '2024-03-09 00:00:00'")));
 }
 
 TEST(AbTest, NoArmBeatsTheOracle) {

@@ -98,6 +98,21 @@ TEST_F(ComparePlans, FiguresOfOneDataRecipeNeedNoName) {
   EXPECT_EQ(plan.rows[0].published.at("tv").at("wrecall"), 0.25);
 }
 
+TEST_F(ComparePlans, AMetricThatDoesNotExistIsRefusedBeforeAnythingIsTrained) {
+  const auto plan = [&](const std::string& metric) {
+    return read("data = [\"tv\"]\nmetrics = [\"" + metric +
+                "\"]\n[[rows]]\nrecipe = \"one.toml\"\n");
+  };
+  EXPECT_NO_THROW(plan("task_auc_share"));
+  EXPECT_NO_THROW(plan("train_megabytes"));
+  try {
+    plan("auc_reed");
+    FAIL() << "no error";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("did you mean 'auc_read'"), std::string::npos);
+  }
+}
+
 TEST_F(ComparePlans, RefuseTablesThatDoNotFit) {
   const std::string table = kTable;
   const auto claim = [&](const std::string& keys) {

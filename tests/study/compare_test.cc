@@ -60,7 +60,7 @@ TEST_F(Comparing, TrainsJudgesAndSumsUp) {
   ASSERT_EQ(result.differences.size(), 6u);  // auc_read, recall@20, recall@100 of two others
   EXPECT_EQ(result.differences[0].row, "dmtl");
   EXPECT_EQ(result.differences[0].other, "kd_single");
-  EXPECT_NEAR(result.differences[0].value,
+  EXPECT_NEAR(result.differences[0].users.value,
               dmtl.find("auc_read")->mean - find(result, "kd_single")->find("auc_read")->mean,
               1e-12);
   EXPECT_NE(table(result).find("teacher_kd_single"), std::string::npos);

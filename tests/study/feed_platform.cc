@@ -35,6 +35,7 @@ FeedPlatform::FeedPlatform() {
   publish_taste(dataset, scratch_.path(), "taste", &vectors, midnight());
   publish_taste(dataset, scratch_.path(), "random", nullptr, midnight());
   publish_taste(dataset, scratch_.path(), "late", nullptr, {});
+  publish_taste(dataset, scratch_.path(), "late_weights", nullptr, midnight(), midnight() + 1);
 }
 
 Json feed_arms(const std::vector<std::pair<std::string, std::string>>& arms) {

@@ -95,7 +95,7 @@ TEST(FeedTestSeeds, ThePublishedOrderIsClaimedOverTests) {
 TEST(FeedTestSeeds, WhatCannotBeSummedUpIsNamed) {
   Json other = finished(10, 0.1);
   other["arms"].erase(1);
-  Json broken = finished(10, 0.1);
+  Json broken = finished(11, 0.1);
   broken["rankers"]["none"]["models"].erase("again");
   const ThreeTests tests({finished(10, 0.1), other, broken, Json{{"sections", 1}}});
   const auto refused = [&](const std::vector<fs::path>& folders) {
@@ -103,6 +103,8 @@ TEST(FeedTestSeeds, WhatCannotBeSummedUpIsNamed) {
   };
   const auto& folders = tests.folders;
   EXPECT_THAT(refused({folders[0]}), ThrowsMessage<ConfigError>(HasSubstr("two or more")));
+  EXPECT_THAT(refused({folders[0], folders[0]}),
+              ThrowsMessage<ConfigError>(HasSubstr("one and the same test")));
   EXPECT_THAT(refused({folders[0], "nowhere"}),
               ThrowsMessage<DataError>(HasSubstr("nowhere/abtest.json")));
   EXPECT_THAT(refused({folders[0], folders[1]}),

@@ -185,7 +185,12 @@ TEST(FeedTest, ALogWithoutPropensitiesIsRefusedUnlessNothingIsAskedOfIt) {
 TEST(FeedTest, ABundleThatHasSeenTheTestDayIsRefused) {
   Json json = feed_arms({{"random", "random"}, {"late", "late"}});
   EXPECT_THAT([&] { run(json); },
-              ThrowsMessage<ConfigError>(HasSubstr("publish it with --at '2024-03-07 00:00:00'")));
+              ThrowsMessage<ConfigError>(HasSubstr("with --at '2024-03-07 00:00:00'")));
+  EXPECT_THAT(
+      [&] {
+        run(feed_arms({{"random", "random"}, {"late", "late_weights"}}));
+      },
+      ThrowsMessage<ConfigError>(HasSubstr("trained on nothing later")));
   json["day"] = 4;
   EXPECT_THAT([&] { run(json); }, ThrowsMessage<ConfigError>(HasSubstr("days 0 to 3")));
   json["log"] = json["world"];

@@ -46,10 +46,20 @@ TEST(Summary, DifferencesArePairedByResample) {
   const auto found = differences(row, other);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].metric, "auc_read");
-  EXPECT_NEAR(found[0].value, 0.1, 1e-12);
+  EXPECT_NEAR(found[0].users.value, 0.1, 1e-12);
   // 0.08, 0.10, 0.12: far narrower than either row's own interval
-  EXPECT_NEAR(found[0].low, 0.08 + 0.05 * 0.02, 1e-12);
-  EXPECT_NEAR(found[0].high, 0.12 - 0.05 * 0.02, 1e-12);
+  EXPECT_NEAR(found[0].users.low, 0.08 + 0.05 * 0.02, 1e-12);
+  EXPECT_NEAR(found[0].users.high, 0.12 - 0.05 * 0.02, 1e-12);
+  EXPECT_FALSE(found[0].seeds.has_value());
+  EXPECT_EQ(found[0].verdict(), "better");
+  // Seeds that disagree take the verdict back, whatever users say.
+  const std::vector<JudgedRow> two{seed_row(0.9, {0.9, 0.9, 0.9}), seed_row(0.6, {0.6, 0.6, 0.6})};
+  const std::vector<JudgedRow> base{seed_row(0.7, {0.7, 0.7, 0.7}), seed_row(0.7, {0.7, 0.7, 0.7})};
+  const auto torn = differences(summarise(two), summarise(base));
+  EXPECT_NEAR(torn[0].users.low, 0.05, 1e-12);
+  EXPECT_NEAR(torn[0].seeds->value, 0.05, 1e-12);
+  EXPECT_LT(torn[0].seeds->low, 0);
+  EXPECT_EQ(torn[0].verdict(), "not distinguishable");
 }
 
 SummaryMetric metric_of(std::vector<double> seeds) {

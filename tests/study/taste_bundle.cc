@@ -48,7 +48,8 @@ Json id_features() {
 }
 
 void publish_taste(const Dataset& dataset, const fs::path& scratch, const std::string& name,
-                   const TasteVectors* taste, std::optional<int64_t> moment) {
+                   const TasteVectors* taste, std::optional<int64_t> moment,
+                   std::optional<int64_t> trained_until) {
   ModelSpec spec;
   spec.user = {"user", make_input(dataset.schema(), Side::kUser, "user", 16, false)};
   spec.item = {"item", make_input(dataset.schema(), Side::kItem, "item", 16, false)};
@@ -63,6 +64,7 @@ void publish_taste(const Dataset& dataset, const fs::path& scratch, const std::s
   contents.dataset = &dataset;
   contents.towers = &towers;
   contents.moment = moment;
+  contents.trained_until = trained_until;
   publish_bundle(contents, scratch / name);
 }
 

@@ -25,6 +25,7 @@ struct TasteVectors {
 /// Publishes scratch/NAME: the inner products of `taste`, of random vectors if null. `dataset` has
 /// the features above.
 void publish_taste(const Dataset& dataset, const fs::path& scratch, const std::string& name,
-                   const TasteVectors* taste, std::optional<int64_t> moment);
+                   const TasteVectors* taste, std::optional<int64_t> moment,
+                   std::optional<int64_t> trained_until = {});
 
 }  // namespace retort

@@ -47,6 +47,7 @@ void Bundle::open_manifest() {
     model_ = manifest_.at("model").get<std::string>();
     version_ = manifest_.at("version").get<int64_t>();
     moment_ = manifest_.at("moment").get<int64_t>();
+    trained_until_ = manifest_.value("trained_until", INT64_MIN);
   } catch (const nlohmann::json::exception& error) {
     fail<DataError>("{}: {}", path, error.what());
   }

@@ -1,6 +1,7 @@
 // A published bundle opened for retrieval: every file is verified before any parser reads it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,6 +46,9 @@ class Bundle {
   const BundleTeacher* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
   /// The moment of all features, in microseconds.
   int64_t moment() const { return moment_; }
+  /// What it has of the log: until the moment of its features, or until the end of the rows that
+  /// its weights were trained on, whichever is later. Microseconds.
+  int64_t known_until() const { return std::max(moment_, trained_until_); }
 
   int64_t users() const { return user_keys_.strings().size(); }
   int64_t items() const { return item_keys_.strings().size(); }
@@ -85,7 +89,7 @@ class Bundle {
   fs::path folder_;
   Json manifest_;
   std::string model_;
-  int64_t version_ = 0, moment_ = 0;
+  int64_t version_ = 0, moment_ = 0, trained_until_ = INT64_MIN;
   ModelSpec spec_;
   Schema schema_;
   std::shared_ptr<const SafetensorsFile> weights_;

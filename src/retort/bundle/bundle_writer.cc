@@ -164,6 +164,7 @@ class Writer {
                   {"moment", moment_},           {"dim", dim_},
                   {"beta", contents_.spec.beta}, {"users", dataset_.users()},
                   {"items", dataset_.items()},   {"has_alive", has_alive_}};
+    if (contents_.trained_until) manifest["trained_until"] = *contents_.trained_until;
     manifest["has_candidates"] = has_candidates_;
     if (popularity_clicks_) manifest["popularity_clicks"] = *popularity_clicks_;
     manifest["exclude_streams"] = dataset_.protocol().exclude_streams;

@@ -25,6 +25,7 @@ struct BundleContents {
   TableStorage embeddings = TableStorage::kFp32;  // of all tables
   Json index = {{"name", "exact"}};               // {"name", "options"}: an entry of indexes()
   std::optional<int64_t> moment;  // as-of moment of all features; end of the log by default
+  std::optional<int64_t> trained_until{};  // end of the rows that the weights learned from
   /// The ranking model that the bundle carries, with its weights, named as the spec says; or none.
   std::optional<RankerSpec> teacher{};
   fs::path teacher_weights{};

@@ -30,6 +30,9 @@ Answer answer(const fs::path& out, const Json& json, const std::string& text) {
 
 Answer run(const Flags& flags, const CommonFlags& common) {
   if (!flags.tests.empty()) {
+    if (!flags.recipe.empty())
+      fail<ConfigError>("--sum-up reads finished tests and no recipe: leave out '{}'",
+                        flags.recipe);
     const Json summary = sum_up_feed_tests({flags.tests.begin(), flags.tests.end()});
     return answer(flags.out, summary, feed_seeds_table(summary));
   }

@@ -171,7 +171,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
   app.add_option("--out", flags->out, "the folder of the runs and of the results as JSON")
       ->required();
   app.add_option("--seeds", flags->seeds, "runs of each recipe; 3 by default")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 10000));
   app.add_flag("--new-worlds", flags->new_worlds,
                "each seed in a simulated world of its own, of that seed: OUT/worlds/seedK");
   app.add_option("--learning-rates", flags->learning_rates,

@@ -50,7 +50,7 @@ Action add(CLI::App& app, const CommonFlags& common) {
       ->required();
   command->add_option("--preset", flags->preset, "tiny: minutes instead of hours");
   command->add_option("--seeds", flags->seeds, "runs of each model in each cell")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 10000));
   return [flags, &common] { return sweep(*flags, common); };
 }
 

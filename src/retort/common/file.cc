@@ -173,7 +173,10 @@ void FolderInMaking::commit() {
   sync_path(path_);
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(),
                   replace_ ? RENAME_EXCHANGE : 0) != 0)
-    fail<IoError>("{}: cannot rename into place: {}", target_.string(), errno_text());
+    fail<IoError>("{}: cannot rename into place: {}", target_.string(),
+                  errno == ENOTEMPTY || errno == EEXIST
+                      ? "another process made it meanwhile; the same command goes on with that one"
+                      : errno_text());
   committed_ = true;
   sync_path(folder_of(target_));
   if (replace_) fs::remove_all(path_);

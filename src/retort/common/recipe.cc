@@ -122,8 +122,10 @@ fs::path find_recipe(std::string_view name_or_path, std::string_view folder) {
     const fs::path file = root / folder / (given.string() + ".toml");
     if (fs::is_regular_file(file)) return file;
   }
-  fail<ConfigError>("no recipe '{}': neither a file nor one of: {}", name_or_path,
-                    fmt::join(recipe_names(folder), ", "));
+  const std::vector<std::string> known = recipe_names(folder);
+  const std::string near = nearest_name(name_or_path, known);
+  fail<ConfigError>("no recipe '{}': neither a file nor one of: {}{}", name_or_path,
+                    fmt::join(known, ", "), near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
 std::vector<std::string> recipe_names(std::string_view folder) {

@@ -89,11 +89,12 @@ std::string verdict_between(const Json& difference) {
 Json comparison_of(const std::string& name, const std::string& title, const std::string& data,
                    const Json& json) {
   Json one{{"name", name}, {"title", title}, {"data", data}};
-  for (const char* key :
-       {"evaluation", "seeds", "datasets", "models", "kinds", "differences", "claims", "warnings", "details"})
+  for (const char* key : {"evaluation", "seeds", "datasets", "models", "kinds", "differences",
+                          "claims", "warnings", "details"})
     if (json.contains(key)) one[key] = json[key];
   if (one.contains("differences"))
-    for (Json& difference : one["differences"]) difference["verdict"] = verdict_between(difference);
+    for (Json& difference : one["differences"])
+      if (!difference.contains("verdict")) difference["verdict"] = verdict_between(difference);
   Json titles = Json::object();
   for (const Json& row : json.value("table", Json::array()))
     if (row.contains("label") && row.contains("title"))

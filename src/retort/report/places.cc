@@ -5,6 +5,7 @@
 
 #include "retort/bundle/bundle_writer.h"
 #include "retort/common/error.h"
+#include "retort/common/log.h"
 
 namespace retort {
 namespace {
@@ -36,7 +37,10 @@ class Finder {
 
   void look_in(const fs::path& folder, int depth) {
     if (depth > kDeepest) return;
-    if (fs::exists(folder / "metrics.jsonl")) return add(ReportKind::kRun, folder);
+    if (fs::exists(folder / "metrics.jsonl")) {
+      if (fs::exists(folder / "run.json")) return add(ReportKind::kRun, folder);
+      return log_warning("report", "{}: has no run.json and is passed by", folder.string());
+    }
     if (const fs::path manifest = folder / "manifest.json"; fs::exists(manifest)) {
       const Json json = parse_quietly(manifest);
       if (json.is_object() && json.value("kind", "") == "bundle") add(ReportKind::kBundle, folder);
@@ -52,13 +56,15 @@ class Finder {
     for (const fs::path& entry : entries)
       if (fs::is_regular_file(entry) && entry.extension() == ".json") look_at(entry);
     for (const fs::path& entry : entries)
-      if (fs::is_directory(entry)) look_in(entry, depth + 1);
+      // The grid of learning rates: runs that were only tried; the one chosen is beside it.
+      if (fs::is_directory(entry) && entry.filename() != "rates") look_in(entry, depth + 1);
   }
 
   /// False if the file is nothing that a report shows.
   bool look_at(const fs::path& file) {
     if (fs::file_size(file) > kLargestFile) return false;
     Json json = parse_quietly(file);
+    if (json.is_discarded()) log_warning("report", "{}: is no JSON", file.string());
     const auto kind = kind_of(json);
     if (kind) found_.push_back({*kind, file, file.string(), std::move(json)});
     return kind.has_value();

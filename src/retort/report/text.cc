@@ -19,11 +19,13 @@ std::string number(const Json& value) {
   return fmt::format("{:.4f}", value.get<double>());
 }
 
-/// "0.5161 [0.4887, 0.5405]", the interval where there is one.
+/// "0.5161 [0.4887, 0.5405]", the interval where there is one: over seeds, or else by user.
 std::string with_interval(const Json& metric) {
   if (metric.is_number()) return number(metric);
-  const Json value = metric.value("value", Json()), low = metric.value("low", Json()),
-             high = metric.value("high", Json());
+  const bool seeds = metric.contains("low_seeds");
+  const Json value = metric.value("value", Json()),
+             low = metric.value(seeds ? "low_seeds" : "low", Json()),
+             high = metric.value(seeds ? "high_seeds" : "high", Json());
   if (!low.is_number() || !high.is_number() || (low == value && high == value))
     return number(value);
   return fmt::format("{} [{}, {}]", number(value), number(low), number(high));
@@ -106,6 +108,20 @@ std::string relative_text(const Json& difference) {
                      percent("high"));
 }
 
+std::string percent_text(const Json& share) {
+  return share.is_number() ? fmt::format("{:+.1f}%", 100 * share.get<double>()) : "";
+}
+
+/// "[-0.1, 0.4], decided after 254": the interval that holds at every look.
+std::string look_text(const Json& difference) {
+  const Json look = difference.value("sequential", Json::object());
+  if (look.empty()) return "";
+  const Json after = look.value("decided_after", Json());
+  return fmt::format("[{}, {}]{}", number(look.value("low", Json())),
+                     number(look.value("high", Json())),
+                     after.is_number() ? ", decided after " + number(after) : "");
+}
+
 /// What the log alone says of an arm, beside what was replayed.
 std::string estimates_text(const Json& arms) {
   Table table({"from the log alone", "metric", "replayed", "IPS", "SNIPS", "doubly robust"});
@@ -115,7 +131,13 @@ std::string estimates_text(const Json& arms) {
                  with_interval(found.value("ips", Json::object())),
                  with_interval(found.value("snips", Json::object())),
                  with_interval(found.value("doubly_robust", Json::object()))});
-  return arms.empty() ? "" : table.text() + "\n";
+  std::string text = arms.empty() ? "" : table.text() + "\n";
+  for (const auto& [arm, metrics] : arms.items())
+    for (const auto& [metric, found] : metrics.items())
+      for (const Json& warning : found.value("warnings", Json::array()))
+        text += fmt::format("Do not rely on the estimate of {} for {}: {}.\n", metric, arm,
+                            warning.get<std::string>());
+  return text;
 }
 
 std::string abtest_text(const Json& test) {
@@ -126,11 +148,13 @@ std::string abtest_text(const Json& test) {
                             test.value("date", test.value("from", "")));
   for (const auto& [section, part] : test["sections"].items()) {
     text += section + "\n" + model_tables(part.value("models", Json::object()));
-    Table table({"arm against the control", "metric", "difference", "relative", "verdict"});
+    Table table({"arm against the control", "metric", "difference", "relative", "verdict",
+                 "at every look", "published", "claim"});
     const Json differences = part.value("differences", Json::array());
     for (const Json& one : differences)
       table.add({one.value("arm", ""), one.value("metric", ""), with_interval(one),
-                 relative_text(one), one.value("verdict", "")});
+                 relative_text(one), one.value("verdict", ""), look_text(one),
+                 percent_text(one.value("published", Json())), one.value("claim", "")});
     if (!differences.empty()) text += table.text() + "\n";
     text += estimates_text(part.value("counterfactual", Json::object()));
   }

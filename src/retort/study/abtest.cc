@@ -190,8 +190,9 @@ class Test {
       const int64_t moment = *channel.moment();
       if (moment > result_.midnight)
         fail<ConfigError>(
-            "arm '{}': {} knows the log until {}, and the test day {} begins at {}; publish it "
-            "with --at '{}', or set a later 'day'",
+            "arm '{}': {} knows the log until {}, and the test day {} begins at {}; publish a run "
+            "that "
+            "was trained on nothing later with --at '{}', or set a later 'day'",
             recipe_.arms[arm].name, channel.about()["bundle"].get<std::string>(),
             format_moment(moment), result_.day, format_moment(result_.midnight),
             format_moment(result_.midnight));

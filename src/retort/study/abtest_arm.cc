@@ -53,7 +53,7 @@ class BundleChannel : public ArmChannel {
     return items;
   }
 
-  std::optional<int64_t> moment() const override { return bundle_.moment(); }
+  std::optional<int64_t> moment() const override { return bundle_.known_until(); }
   bool knows(int32_t user) const override {
     return bundle_.find_user(oracle_.world().user_key(user)).has_value();
   }

@@ -97,6 +97,7 @@ Json train_all(std::span<const CompareRow> rows, std::span<const CompareData> da
       training.resume = fs::exists(run);
       training.device = options.device;
       training.seed = options.first_seed + seed;
+      training.go_on = "the same command goes on from there";
       fs::create_directories(run.parent_path());
       train(recipe, dataset, training);
     };
@@ -226,6 +227,20 @@ std::vector<Difference> differences_of(const std::vector<SummaryRow>& rows) {
   return all;
 }
 
+/// An earlier comparison of other models in the same folder is about to be replaced.
+void warn_of_lost_rows(const fs::path& file, const CompareResult& result) {
+  if (!fs::exists(file)) return;
+  const Json before = Json::parse(read_file(file), nullptr, false);
+  if (!before.is_object() || !before.contains("models")) return;
+  std::string lost;
+  for (const auto& [name, metrics] : before["models"].items())
+    if (std::ranges::none_of(result.rows, [&](const SummaryRow& row) { return row.name == name; }))
+      lost += (lost.empty() ? "" : ", ") + name;
+  if (!lost.empty())
+    log_warning("compare", "{}: is replaced, and with it the rows {}; their runs stay",
+                file.string(), lost);
+}
+
 std::string cell_of(const SummaryMetric& metric) {
   if (std::isnan(metric.mean)) return "-";
   if (std::isnan(metric.deviation)) return fmt::format("{:.4f}", metric.mean);
@@ -284,8 +299,10 @@ CompareResult compare(std::span<const CompareRow> all, std::span<const CompareDa
   result.about = judges.front()->about();
   result.differences = differences_of(result.rows);
   result.warnings = warnings_of_means(result.rows);
-  if (!options.results.empty())
+  if (!options.results.empty()) {
+    warn_of_lost_rows(options.out / options.results, result);
     write_file(options.out / options.results, to_json(result).dump(2) + "\n");
+  }
   return result;
 }
 
@@ -306,9 +323,13 @@ Json to_json(const CompareResult& result) {
     json["differences"].push_back({{"metric", difference.metric},
                                    {"row", difference.row},
                                    {"other", difference.other},
-                                   {"value", difference.value},
-                                   {"low", difference.low},
-                                   {"high", difference.high}});
+                                   {"value", difference.users.value},
+                                   {"low", difference.users.low},
+                                   {"high", difference.users.high},
+                                   {"verdict", difference.verdict()}});
+    if (!difference.seeds) continue;
+    json["differences"].back()["low_seeds"] = difference.seeds->low;
+    json["differences"].back()["high_seeds"] = difference.seeds->high;
   }
   json["warnings"] = result.warnings;
   if (!result.learning_rates.empty()) json["learning_rates"] = result.learning_rates;
@@ -333,12 +354,13 @@ std::string table(const CompareResult& result) {
   text +=
       fmt::format("Mean (deviation) over {} seed{}.\n", result.seeds, result.seeds == 1 ? "" : "s");
   for (const Difference& difference : result.differences) {
-    text += fmt::format("{}: {} - {} = {:+.4f} [{:+.4f}, {:+.4f}], {}.\n", difference.metric,
-                        difference.row, difference.other, difference.value, difference.low,
-                        difference.high,
-                        difference.low > 0    ? "better"
-                        : difference.high < 0 ? "worse"
-                                              : "not distinguishable");
+    const Interval& over = difference.seeds.value_or(difference.users);
+    text += fmt::format("{}: {} - {} = {:+.4f} [{:+.4f}, {:+.4f}]{}, {}.\n", difference.metric,
+                        difference.row, difference.other, over.value, over.low, over.high,
+                        difference.seeds ? fmt::format(" by user [{:+.4f}, {:+.4f}]",
+                                                       difference.users.low, difference.users.high)
+                                         : "",
+                        difference.verdict());
   }
   text += describe_data(result) + describe_rates(result);
   for (const std::string& warning : result.warnings) text += "Warning: " + warning + ".\n";

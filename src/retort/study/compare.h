@@ -56,7 +56,8 @@ CompareResult compare(std::span<const CompareRow> rows, const Dataset& dataset,
                       const CompareOptions& options);
 
 /// As to_json of EvaluateResult, each metric with "deviation" and "seeds" beside, "details" of each
-/// seed; "datasets"; "differences": [{"metric", "row", "other", "value", "low", "high"}].
+/// seed; "datasets"; "differences": [{"metric", "row", "other", "value", "low", "high" (by user),
+/// "low_seeds", "high_seeds" (of several seeds), "verdict"}].
 Json to_json(const CompareResult& result);
 /// What was judged.
 std::string describe_data(const CompareResult& result);

@@ -5,6 +5,8 @@
 
 #include "retort/common/error.h"
 #include "retort/common/recipe.h"
+#include "retort/common/text.h"
+#include "retort/metric/registry.h"
 #include "retort/study/compare_axes.h"
 
 namespace retort {
@@ -162,6 +164,21 @@ std::optional<ComparePlot> read_plot(const Json& table, const ComparePlan& plan)
   return plot;
 }
 
+/// Throws ConfigError for a metric that nothing is judged by.
+void check_metrics(const std::vector<std::string>& metrics) {
+  std::vector<std::string> known{"nktd_ranker", "click_bait", "train_seconds", "train_megabytes",
+                                 "score_seconds"};
+  for (const MetricEntry& entry : retort::metrics())
+    known.push_back(metric_stem(std::string(entry.name)));
+  for (const std::string& metric : metrics) {
+    const std::string stem = metric_stem(metric);
+    if (stem.starts_with("task_auc_") || contains(known, stem)) continue;
+    const std::string near = nearest_name(stem, known);
+    fail<ConfigError>("recipe key 'metrics': '{}' is no metric{}; see `retort list metrics`",
+                      metric, near.empty() ? "" : "; did you mean '" + near + "'?");
+  }
+}
+
 /// A list of tables; what is missing is none.
 const Json& tables(Fields& fields, const std::string& key, const fs::path& file) {
   static const Json kNone = Json::array();
@@ -231,6 +248,7 @@ ComparePlan compare_plan_of(const Json& recipe, const fs::path& file, const std:
   fields.sub("preset");
   fields.read("data_preset", plan.data_preset);
   fields.read("metrics", plan.metrics);
+  check_metrics(plan.metrics);
   fields.read("published_note", plan.published_note);
   Json rows = tables(fields, "rows", file);
   for (Json& row : rows_of_axes(tables(fields, "axes", file))) rows.push_back(std::move(row));

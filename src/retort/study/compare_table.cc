@@ -101,6 +101,7 @@ bool is_about(const std::vector<std::string>& names, const std::string& name) {
 std::string cell_of(const SummaryMetric& metric) {
   if (std::isnan(metric.mean)) return "-";
   const Interval interval = seed_interval(metric);
+  if (interval.low == interval.high) return fmt::format("{:.4f}", metric.mean);
   return fmt::format("{:.4f} ±{:.4f}", metric.mean, (interval.high - interval.low) / 2);
 }
 
@@ -243,7 +244,8 @@ std::string notes_text(const ComparePlan& plan, const DataResult& measured) {
   const Json counts = result.about.value("catalogue", Json::object());
   std::string text = fmt::format(
       "{}; {:.0f} candidates of {} an event.{}\n",
-      result.seeds > 1 ? fmt::format("Mean ± half its 95% interval (Student's t over {} seeds); a "
+      result.seeds > 1 ? fmt::format("Mean ± half its 95% interval (Student's t over {} seeds, by "
+                                     "user where a row has one value); a "
                                      "verdict is one that the "
                                      "interval over seeds and the one by user both give",
                                      result.seeds)
@@ -265,6 +267,10 @@ void want_metrics(const ComparePlan& plan, const Dataset& dataset, EvaluateOptio
   for (const std::string& metric : plan.metrics) {
     const int32_t k = metric_k(metric, metric_stem(metric));
     if (k == 0) continue;
+    if (!options.catalogue)
+      fail<ConfigError>(
+          "recipe key 'metrics': '{}' is of the catalogue, which --no-catalogue leaves out",
+          metric);
     if (metric_stem(metric) == "wrecall") options.wrecall = true;
     if (metric_stem(metric) == "nktd")
       options.nktd_at = k;

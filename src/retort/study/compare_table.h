@@ -52,7 +52,8 @@ std::vector<OrderCount> judge_order(const ComparePlan& plan, const DataResult& m
 /// "order"}}}
 Json plan_json(const ComparePlan& plan, const std::vector<DataResult>& measured);
 /// Of each data recipe: the table (mean and half its 95% interval, published figures beside), the
-/// rows of teachers, baselines and oracle below, claims with their verdicts, order, what was judged, warnings about the plan's metrics.
+/// rows of teachers, baselines and oracle below, claims with their verdicts, order, what was
+/// judged, warnings about the plan's metrics.
 std::string plan_table(const ComparePlan& plan, const std::vector<DataResult>& measured);
 
 }  // namespace retort

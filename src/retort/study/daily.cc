@@ -136,7 +136,11 @@ class Day {
                  std::vector<std::string> sets) {
     const fs::path run = place(folder, options_.day);
     if (finished(run)) return;
-    TrainOptions training{.run = run, .resume = fs::exists(run), .device = options_.device};
+    TrainOptions training;
+    training.run = run;
+    training.resume = fs::exists(run);
+    training.device = options_.device;
+    training.go_on = "the same command goes on from there";
     if (warm) {
       training.warm_start = place(folder, yesterday_);
       sets.push_back("train.days=" + recipe_.train.days);

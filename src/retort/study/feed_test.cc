@@ -138,8 +138,9 @@ class FeedTest {
       if (!moment) continue;
       if (*moment > result_.from)
         fail<ConfigError>(
-            "arm '{}': {} knows the log until {}, and the test begins at {}; publish it with --at "
-            "'{}', or set a later {}",
+            "arm '{}': {} knows the log until {}, and the test begins at {}; publish a run that "
+            "was "
+            "trained on nothing later with --at '{}', or set a later {}",
             result_.names[arm], arms_[arm]->about()["bundle"].get<std::string>(),
             format_moment(*moment), format_moment(result_.from), format_moment(result_.from),
             oracle_ ? "'day'" : "'since'");

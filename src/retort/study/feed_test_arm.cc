@@ -43,7 +43,7 @@ class BundleFeedArm : public FeedArm {
     return items;
   }
 
-  std::optional<int64_t> moment() const override { return bundle_.moment(); }
+  std::optional<int64_t> moment() const override { return bundle_.known_until(); }
   bool knows(int32_t user) const override { return bundle_.find_user(users_[user]).has_value(); }
   Json about() const override {
     return {{"bundle", bundle_.folder().string()},

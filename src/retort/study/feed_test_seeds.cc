@@ -34,6 +34,15 @@ std::vector<std::string> arms_of(const Json& test) {
   return arms;
 }
 
+/// A test counted twice would pass for agreement.
+void check_different(const std::vector<FinishedTest>& tests) {
+  for (size_t at = 0; at < tests.size(); ++at)
+    for (size_t before = 0; before < at; ++before)
+      if (tests[at].json == tests[before].json)
+        fail<ConfigError>("--sum-up: {} and {} are one and the same test", tests[before].file,
+                          tests[at].file);
+}
+
 void check_alike(const std::vector<FinishedTest>& tests) {
   const auto rankers = [](const Json& test) {
     std::vector<std::string> names;
@@ -167,6 +176,7 @@ Json sum_up_feed_tests(const std::vector<fs::path>& folders) {
     json["tests"].push_back(folder.string());
   }
   try {
+    check_different(tests);
     check_alike(tests);
     for (const auto& [ranker, judged] : tests.front().json.at("rankers").items())
       json["rankers"][ranker] = SeedSummary(tests, ranker).json();

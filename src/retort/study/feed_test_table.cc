@@ -103,7 +103,7 @@ std::string estimates_table(const FeedTestResult& result, const FeedRankerResult
   std::vector<std::string> header{reward + " from the log, ranker " + judged.ranker};
   if (judged.section) header.push_back("replayed");
   header.insert(header.end(), {"IPS", "95%", "SNIPS", "95%", "doubly robust", "95%", "matched",
-                               "effective", "mean weight"});
+                               "rewarded", "effective", "mean weight"});
   Table table(header);
   for (size_t arm = 0; arm < result.names.size(); ++arm) {
     const FeedEstimate& of = judged.estimates[arm];
@@ -115,7 +115,8 @@ std::string estimates_table(const FeedTestResult& result, const FeedRankerResult
       row.push_back(range_text(*interval, text));
     }
     row.push_back(with_thousands(estimate.matched));
-    row.push_back(fmt::format("{:.0f}", estimate.effective));
+    row.push_back(with_thousands(estimate.rewarded));
+    row.push_back(fmt::format("{:.0f}", std::floor(estimate.effective)));
     row.push_back(fmt::format("{:.2f}", estimate.mean_weight.value));
     table.add(row);
   }

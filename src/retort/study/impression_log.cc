@@ -63,7 +63,7 @@ ImpressionLog::ImpressionLog(const fs::path& log)
     if (!has_column(column))
       fail<DataError>(
           "{}: has no column '{}'; a log of impressions has user_id, item_id, time, position, "
-          "clicked and seconds",
+          "clicked and seconds, and propensity where policies are to be judged by it",
           name_, column);
 }
 

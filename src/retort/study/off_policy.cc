@@ -14,6 +14,7 @@ namespace retort {
 namespace {
 
 constexpr double kThinEffective = 100;  // effective impressions below which an interval says little
+constexpr int64_t kThinRewarded = 30;   // rewarded impressions below which a bootstrap says little
 constexpr double kLargeShare = 0.1;     // of all weight, in one impression
 constexpr double kFarFromOne = 0.9;  // of the 95 % interval: some 3.5 deviations of the mean weight
 
@@ -87,7 +88,11 @@ std::vector<OffPolicyRow> any_slot(std::span<const LoggedSlot> log, const Slates
 void add_warnings(OffPolicyEstimate& estimate) {
   if (estimate.effective < kThinEffective)
     estimate.warnings.push_back(fmt::format("thin support: {:.0f} effective impressions of {}",
-                                            estimate.effective, with_thousands(estimate.rows)));
+                                            std::floor(estimate.effective),
+                                            with_thousands(estimate.rows)));
+  if (estimate.rewarded < kThinRewarded)
+    estimate.warnings.push_back(fmt::format("few rewards: {} of {} matched impressions have one",
+                                            estimate.rewarded, with_thousands(estimate.matched)));
   if (estimate.largest > kLargeShare)
     estimate.warnings.push_back(
         fmt::format("one impression carries {:.0f}% of the weight", 100 * estimate.largest));

@@ -49,15 +49,22 @@ SummaryRow summarise(std::span<const JudgedRow> seeds) {
   return summary;
 }
 
+std::string Difference::verdict() const {
+  const Interval& over_seeds = seeds.value_or(users);
+  if (users.low > 0 && over_seeds.low > 0) return "better";
+  return users.high < 0 && over_seeds.high < 0 ? "worse" : "not distinguishable";
+}
+
 std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& other) {
   std::vector<Difference> found;
   for (const SummaryMetric& metric : row.metrics) {
     if (metric.name != "auc_read" && !metric.name.starts_with("recall@")) continue;
     const SummaryMetric* rival = other.find(metric.name);
     if (rival == nullptr || rival->replicates.size() != metric.replicates.size()) continue;
-    const Interval interval = user_difference(metric, *rival);
-    found.push_back(
-        {metric.name, row.name, other.name, interval.value, interval.low, interval.high});
+    Difference difference{metric.name, row.name, other.name, user_difference(metric, *rival), {}};
+    if (metric.seeds.size() > 1 && rival->seeds.size() == metric.seeds.size())
+      difference.seeds = seed_difference(metric, *rival);
+    found.push_back(std::move(difference));
   }
   return found;
 }
@@ -97,6 +104,11 @@ Json to_json(const SummaryRow& row) {
     entry["value"] = number(metric.mean);
     entry["low"] = number(metric.low);
     entry["high"] = number(metric.high);
+    if (metric.seeds.size() > 1) {
+      const Interval over_seeds = seed_interval(metric);
+      entry["low_seeds"] = number(over_seeds.low);
+      entry["high_seeds"] = number(over_seeds.high);
+    }
     entry["deviation"] = number(metric.deviation);
     entry["seeds"] = Json::array();
     for (const double value : metric.seeds) entry["seeds"].push_back(number(value));

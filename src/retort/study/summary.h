@@ -1,6 +1,7 @@
 // Rows of several seeds summed up: mean, deviation over seeds, interval by user.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,11 +33,14 @@ struct SummaryRow {
 /// Throws ArgumentError if they differ in their metrics.
 SummaryRow summarise(std::span<const JudgedRow> seeds);
 
-/// How much more of a metric one row has than another, on the same users and resamples. The
-/// interval is that over users; seeds that differ widely show in the rows' deviations.
+/// How much more of a metric one row has than another, on the same seeds, users and resamples.
 struct Difference {
   std::string metric, row, other;
-  double value = 0, low = 0, high = 0;
+  Interval users;                 // 95% by user
+  std::optional<Interval> seeds;  // 95% over seeds, where both rows have several
+  /// "better" or "worse" where every interval that there is lies on that side of 0, else "not
+  /// distinguishable".
+  std::string verdict() const;
 };
 /// row - other for auc_read and recall@K, where both have them with intervals.
 std::vector<Difference> differences(const SummaryRow& row, const SummaryRow& other);
@@ -51,7 +55,8 @@ Interval seed_difference(const SummaryMetric& row, const SummaryMetric& other);
 /// same number of resamples.
 Interval user_difference(const SummaryMetric& row, const SummaryMetric& other);
 
-/// {"value": mean, "low", "high", "deviation", "seeds": [..]} for each metric.
+/// {"value": mean, "low", "high" (by user), "low_seeds", "high_seeds" (Student's t; of several
+/// seeds), "deviation", "seeds": [..]} for each metric.
 Json to_json(const SummaryRow& row);
 
 }  // namespace retort

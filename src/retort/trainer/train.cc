@@ -399,10 +399,8 @@ void Training::stop() {
   Json info = read_json(paths_.info);
   info["status"] = "interrupted";
   write_json(paths_.info, info);
-  fail<Interrupted>(
-      "stopped at step {} (epoch {}) with a checkpoint; continue with the same command and "
-      "--resume (run {})",
-      state_.step, state_.epoch + 1, options_.run.string());
+  fail<Interrupted>("stopped at step {} (epoch {}) with a checkpoint; {} (run {})", state_.step,
+                    state_.epoch + 1, options_.go_on, options_.run.string());
 }
 
 TrainResult Training::finish() {

@@ -16,9 +16,11 @@ struct TrainOptions {
   bool resume = false;
   fs::path warm_start{};  // a finished run to begin from; empty: fresh weights
   std::string device = "auto";
-  bool profile = false;          // profile.json in the run, a table in the log: step_profile.h
-  uint64_t seed = 1;             // of initialisation, shuffling and negatives
-  Launch launch{};               // this process among the ranks that train together
+  bool profile = false;  // profile.json in the run, a table in the log: step_profile.h
+  uint64_t seed = 1;     // of initialisation, shuffling and negatives
+  Launch launch{};       // this process among the ranks that train together
+  /// What goes on with a run that was stopped, for the message.
+  std::string go_on = "continue with the same command and --resume";
   int64_t stop_after_step = -1;  // tests: behave as if Ctrl-C came after this step; -1 = never
 };
 

@@ -10,6 +10,25 @@ const kDarkColours = ['#8cbcf5', '#f5b35c', '#6fd08c', '#e59cf5', '#ff9a9a', '#5
   '#c4a5ff', '#b7c0cc', '#ff9fcb'];
 const kSymbols = ['circle', 'square', 'triangle', 'diamond', 'star', 'wye', 'cross', 'hexagon'];
 
+/** What means the same everywhere has one colour and shape: places in the lists above. */
+const kPlaces = {
+  model: 0, 'ranking model': 1, 'simple rule': 2, 'the truth': 3,
+  better: 2, worse: 4, 'not distinguishable': 8, equal: 8, replayed: 1, others: 8,
+};
+const placeOfName = new Map();
+
+/** A place for each name, its own on the whole page as far as there are enough. */
+function placesOf(names) {
+  const taken = new Set();
+  return names.map((name) => {
+    if (!(name in kPlaces) && !placeOfName.has(name)) placeOfName.set(name, placeOfName.size);
+    let place = (kPlaces[name] ?? placeOfName.get(name)) % kLightColours.length;
+    while (taken.has(place) && taken.size < kLightColours.length) place = (place + 1) % kLightColours.length;
+    taken.add(place);
+    return place;
+  });
+}
+
 /** element('td', {class: 'number'}, 'text' or element, ..) */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -78,8 +97,9 @@ function chart(parent, what) {
   const draw = () => {
     const {title, text, note, names = [], plot, columns, rows} = typeof what === 'function' ? what() : what;
     const palette = dark.matches ? kDarkColours : kLightColours;
-    const colour = {type: 'ordinal', domain: names, range: names.map((_, at) => palette[at % palette.length])};
-    const symbol = {domain: names, range: names.map((_, at) => kSymbols[at % kSymbols.length])};
+    const places = placesOf(names);
+    const colour = {type: 'ordinal', domain: names, range: places.map((place) => palette[place])};
+    const symbol = {domain: names, range: places.map((place) => kSymbols[place % kSymbols.length])};
     const width = Math.max(280, Math.floor(space.clientWidth || parent.clientWidth || 640));
     caption.textContent = title;
     remark.textContent = note || '';
@@ -98,8 +118,7 @@ function chart(parent, what) {
     legend.hidden = names.length < 2;
     legend.replaceChildren(...names.map((name, at) => {
       const mark = Plot.plot({width: 14, height: 14, margin: 0, axis: null,
-        marks: [Plot.dot([[7, 7]], {r: 5, frameAnchor: 'middle', symbol: kSymbols[at % kSymbols.length],
-          fill: palette[at % palette.length]})]});
+        marks: [Plot.dot([[7, 7]], {r: 5, frameAnchor: 'middle', symbol: symbol.range[at], fill: colour.range[at]})]});
       mark.setAttribute('aria-hidden', 'true');
       return element('li', {}, mark, name);
     }));

@@ -13,11 +13,22 @@ function section(id, title) {
   return made;
 }
 
-function interval(metric, digits) {
+/** {value, low, high}: over seeds where there are several, else by user. */
+function spread(metric) {
+  return metric && Number.isFinite(metric.low_seeds)
+    ? {...metric, low: metric.low_seeds, high: metric.high_seeds} : metric;
+}
+
+function interval(given, digits) {
+  const metric = spread(given);
   if (!metric || typeof metric.value !== 'number') return '–';
   const value = number(metric.value, digits);
   if (typeof metric.low !== 'number' || metric.low === metric.high) return value;
   return `${value} [${number(metric.low, digits)}, ${number(metric.high, digits)}]`;
+}
+
+function limits(low, high) {
+  return Number.isFinite(low) && Number.isFinite(high) ? `[${number(low)}, ${number(high)}]` : '–';
 }
 
 function metricsOf(models) {
@@ -49,7 +60,7 @@ function metricChart(parent, comparison, title) {
   draw = chart(parent, () => {
     const rows = Object.entries(comparison.models)
       .filter(([, values]) => values[metric] && typeof values[metric].value === 'number')
-      .map(([name, values]) => ({name, ...values[metric],
+      .map(([name, values]) => ({name, ...spread(values[metric]),
         kind: kindNames[(comparison.kinds || {})[name]] || 'model'}))
       .sort((a, b) => b.value - a.value);
     const best = rows[0];
@@ -67,17 +78,19 @@ function metricChart(parent, comparison, title) {
 
 function differencesTable(parent, differences) {
   if (!differences.length) return;
-  parent.append(table('Differences, paired by user, with 95% intervals and the verdict',
-    ['difference', 'metric', {name: 'value'}, 'verdict'],
-    differences.map((one) => [`${one.row} − ${one.other}`, one.metric, interval(one), verdictCell(one.verdict)])));
+  const seeds = differences.some((one) => Number.isFinite(one.low_seeds));
+  parent.append(table(`Differences, paired, with 95% intervals and the verdict${seeds ? ' of both' : ''}`,
+    ['difference', 'metric', {name: seeds ? 'value, over seeds' : 'value, by user'}, ...(seeds ? [{name: 'by user'}] : []), 'verdict'],
+    differences.map((one) => [`${one.row} − ${one.other}`, one.metric, interval(one),
+      ...(seeds ? [limits(one.low, one.high)] : []), verdictCell(one.verdict)])));
 }
 
 function claimsTable(parent, claims) {
   if (!claims.length) return;
   parent.append(table('What was to be shown, and what was found',
-    ['claim', 'rows', 'metric', {name: 'value'}, 'verdict'],
+    ['claim', 'rows', 'metric', {name: 'value, over seeds'}, {name: 'by user'}, 'verdict'],
     claims.map((one) => [
-      one.name, `${one.row} − ${one.other}`, one.metric, interval(one),
+      one.name, `${one.row} − ${one.other}`, one.metric, interval(one), limits(one.low_users, one.high_users),
       element('td', {class: 'wide'}, `${one.verdict}: ${one.text}`)])));
 }
 
@@ -186,7 +199,7 @@ function clickBait(parent, comparison, title) {
   if (!metric) return;
   const rows = Object.entries(comparison.models)
     .filter(([, values]) => values[metric] && typeof values[metric].value === 'number')
-    .map(([name, values]) => ({name, ...values[metric], kind: kindNames[(comparison.kinds || {})[name]] || 'model'}))
+    .map(([name, values]) => ({name, ...spread(values[metric]), kind: kindNames[(comparison.kinds || {})[name]] || 'model'}))
     .sort((a, b) => a.value - b.value);
   chart(parent, {
     title: `Click-bait among the best ${metric.split('@')[1]}: ${title}`,
@@ -214,8 +227,10 @@ function comparisons() {
     const about = comparison.evaluation || {};
     parent.append(element('p', {class: 'soft'},
       `${comparison.name}: ${number(about.clicks)} clicks of ${number(about.users)} users of the split ` +
-      `'${about.split}', ${number(about.rows)} rows; ${comparison.seeds ? `${comparison.seeds} seed(s); ` : ''}` +
-      `intervals: ${about.intervals || 'none'}.`));
+      `'${about.split}', ${number(about.rows)} rows${hasManyWorlds(comparison) ? ' (of the first seed; each has a world of its own)' : ''}; ` +
+      (comparison.seeds > 1
+        ? `${comparison.seeds} seeds; intervals: 95% over seeds (Student's t) where a row has several, else by user.`
+        : `intervals: ${about.intervals || 'none'}, by user.`)));
     metricChart(parent, comparison, title);
     const metrics = metricsOf(comparison.models);
     parent.append(table(`All metrics of ${title}: value [95% interval]`,
@@ -276,10 +291,11 @@ function armsChart(parent, section, differences) {
 function differencesOfArms(parent, section, differences) {
   if (!differences.length) return;
   const everyLook = differences.some((one) => one.sequential);
+  const absolute = differences.some((one) => Number.isFinite(one.value));  // not in a sum of tests
   parent.append(table(`${section}: arms against the control`,
-    ['arm', 'metric', {name: 'difference'}, {name: 'relative, %'}, 'verdict', {name: 'published, %'}, 'claim',
+    ['arm', 'metric', ...(absolute ? [{name: 'difference'}] : []), {name: 'relative, %'}, 'verdict', {name: 'published, %'}, 'claim',
       ...(everyLook ? [{name: 'difference at every look'}] : [])],
-    differences.map((one) => [one.arm, one.metric, interval(one), percent(one), verdictCell(one.verdict),
+    differences.map((one) => [one.arm, one.metric, ...(absolute ? [interval(one)] : []), percent(one), verdictCell(one.verdict),
       percentOf(one.published), verdictCell(one.claim),
       ...(everyLook ? [one.sequential
         ? `[${number(one.sequential.low)}, ${number(one.sequential.high)}]` +
@@ -320,9 +336,20 @@ function counterfactual(parent, section, arms) {
     };
   });
   parent.append(table(`${section}: estimates from the log alone, value [95% interval]`,
-    ['arm', 'metric', {name: 'replayed'}, ...Object.values(estimators).map((name) => ({name})), {name: 'effective impressions'}],
+    ['arm', 'metric', {name: 'replayed'}, ...Object.values(estimators).map((name) => ({name})),
+      {name: 'effective impressions'}, {name: 'rewarded'}],
     all.map(({arm, metric, found}) => [arm, metric, found.replayed ?? null,
-      ...Object.keys(estimators).map((key) => interval(found[key])), Math.round(found.effective)])));
+      ...Object.keys(estimators).map((key) => interval(found[key])), Math.floor(found.effective), found.rewarded ?? null])));
+  for (const {arm, metric, found} of all.filter((one) => one.metric === first)) {
+    for (const text of found.warnings || []) {
+      parent.append(element('p', {class: 'warning'}, `Do not rely on the estimate of ${metric} for ${arm}: ${text}.`));
+    }
+  }
+}
+
+function armCell(metric) {
+  if (typeof metric === 'number') return number(metric);
+  return metric && Number.isFinite(metric.deviation) ? `${number(metric.value)} (${number(metric.deviation)})` : interval(metric);
 }
 
 function abtests() {
@@ -340,9 +367,9 @@ function abtests() {
       publishedOrder(parent, name, part.order || []);
       const metrics = metricsOf(part.models || {});
       if (metrics.length) {
-        parent.append(table(`${name}: all arms, value [95% interval]`, ['arm', ...metrics.map((metric) => ({name: metric}))],
-          Object.entries(part.models).map(([arm, values]) => [arm, ...metrics.map((metric) =>
-            (typeof values[metric] === 'number' ? number(values[metric]) : interval(values[metric])))])));
+        parent.append(table(`${name}: all arms, ${test.tests ? 'mean (deviation over tests)' : 'value [95% interval]'}`,
+          ['arm', ...metrics.map((metric) => ({name: metric}))],
+          Object.entries(part.models).map(([arm, values]) => [arm, ...metrics.map((metric) => armCell(values[metric]))])));
       }
       counterfactual(parent, name, part.counterfactual || {});
     }
@@ -469,7 +496,7 @@ function bundles() {
       return [name, own.length, mean('x'), mean('y')];
     });
     chart(parent, {
-      title: `Items of ${bundle.model}, version ${bundle.version}${bundle.topic ? `, by ${bundle.topic}` : ''}`,
+      title: `Items of ${bundle.name}: ${bundle.model}, version ${bundle.version}${bundle.topic ? `, by ${bundle.topic}` : ''}`,
       text: `${points.length} of ${bundle.items} item vectors on their two principal axes, which hold ${share.join(' and ')} of the variance`,
       names: bundle.topic ? names : [],
       plot: (width) => ({

@@ -10,8 +10,7 @@
 namespace retort {
 
 std::vector<ReliabilityBin> reliability(std::span<const float> predicted,
-                                        std::span<const uint8_t> labels, int32_t bins,
-                                        std::span<int32_t> bin_of_row) {
+                                        std::span<const uint8_t> labels, int32_t bins) {
   check(predicted.size() == labels.size(), "reliability: {} predictions but {} labels",
         predicted.size(), labels.size());
   check(bins > 0, "reliability: bins must be above 0, not {}", bins);
@@ -33,7 +32,6 @@ std::vector<ReliabilityBin> reliability(std::span<const float> predicted,
     for (int64_t at = begin; at < end; ++at) {
       cell.mean_predicted += predicted[order[at]];
       cell.share_positive += labels[order[at]];
-      if (!bin_of_row.empty()) bin_of_row[order[at]] = static_cast<int32_t>(table.size());
     }
     cell.mean_predicted /= static_cast<double>(cell.rows);
     cell.share_positive /= static_cast<double>(cell.rows);

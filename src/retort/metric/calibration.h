@@ -19,10 +19,8 @@ struct ReliabilityBin {
 /// bins may be larger than N / bins and fewer than `bins`.
 /// Source: Nguyen & O'Connor, EMNLP 2015 (adaptive bins); Niculescu-Mizil & Caruana, ICML 2005.
 /// @param predicted [N] in [0, 1]  @param labels [N] 0 or 1
-/// @param bin_of_row [N] if not empty: the bin of each row
 std::vector<ReliabilityBin> reliability(std::span<const float> predicted,
-                                        std::span<const uint8_t> labels, int32_t bins,
-                                        std::span<int32_t> bin_of_row = {});
+                                        std::span<const uint8_t> labels, int32_t bins);
 
 /// Expected calibration error: sum over bins of rows / N * |mean_predicted - share_positive|; NaN
 /// without rows. Source: Naeini et al., AAAI 2015.

@@ -207,29 +207,16 @@ struct Judge::State {
         auc_by_group(by_activity, read_scores, kinds, user_of_row, *bootstrap);
   }
 
-  /// Bins are those of all rows; in a resample their means are taken anew.
+  /// No interval by user: what resampling adds to the bins' absolute errors does not average out.
   void add_calibration(JudgedRow& row, std::span<const float> scores) const {
     std::vector<float> predicted(scores.size());
     for (size_t at = 0; at < scores.size(); ++at) {
       predicted[at] = static_cast<float>(1 / (1 + std::exp(-static_cast<double>(scores[at]))));
     }
-    std::vector<int32_t> bin_of_row(scores.size());
-    const auto bins = reliability(predicted, read_of_row, options.ece_bins, bin_of_row);
-    auto replicates =
-        bootstrap->run(1, [&](std::span<const uint8_t> weights, std::span<double> out) {
-          std::vector<double> difference(bins.size(), 0);
-          double total = 0;
-          for (size_t at = 0; at < predicted.size(); ++at) {
-            const double weight = weights[user_of_row[at]];
-            difference[bin_of_row[at]] += weight * (predicted[at] - read_of_row[at]);
-            total += weight;
-          }
-          double error = 0;
-          for (const double bin : difference) error += std::abs(bin);
-          out[0] = error / total;
-        });
+    const auto bins = reliability(predicted, read_of_row, options.ece_bins);
     row.details["calibration"] = to_json(std::span(bins));
-    add(row, "ece", expected_calibration_error(bins), std::move(replicates[0]));
+    const double error = expected_calibration_error(bins);
+    row.metrics.push_back({"ece", {error, error, error}, {}});
   }
 
   void add_catalogue(JudgedRow& row, const CatalogueRanks& ranks) {

@@ -18,7 +18,7 @@ struct SummaryMetric {
   double deviation = 0;            // sample deviation over seeds; NaN for fewer than two
   double low = 0, high = 0;        // 95% by user: percentiles of the seeds' mean in each resample
   std::vector<double> seeds;       // value of each seed
-  std::vector<double> replicates;  // [resamples] mean over seeds; empty for coverage
+  std::vector<double> replicates;  // [resamples] mean over seeds; empty for coverage, ece
 };
 
 struct SummaryRow {

@@ -152,7 +152,7 @@ TEST_F(PublishedTables, PrintMeasuredBesidePublished) {
       {"popularity", RowRole::kBaseline, {metric("recall_click@20", {0.15}, 0.01)}});
   measured_.result.rows.push_back({"teacher", RowRole::kTeacher, {metric("auc_read", {0.9}, 0)}});
   measured_.result.rows.push_back(
-      {"teacher_b", RowRole::kTeacher, {metric("recall_click@20", {0.3}, 0)}});
+      {"teacher_b", RowRole::kTeacher, {metric("recall_click@20", {0.3}, 0.01)}});
   measured_.result.warnings = {"b recalls less: recall_click@20 0.110 against 0.150: try more",
                                "b recalls less: recall_click@200 0.2 against 0.3: try more"};
   const std::string text = plan_table(plan_, {measured_});
@@ -162,7 +162,7 @@ TEST_F(PublishedTables, PrintMeasuredBesidePublished) {
       << text;
   EXPECT_NE(text.find("popularity   0.1500 ±0.0100"), std::string::npos) << text;
   EXPECT_EQ(text.find("teacher "), std::string::npos) << text;  // has none of the metrics
-  EXPECT_NE(text.find("teacher_b    0.3000"), std::string::npos) << text;
+  EXPECT_NE(text.find("teacher_b    0.3000 ±0.0100"), std::string::npos) << text;
   EXPECT_NE(text.find("Warning: b recalls less: recall_click@20 "), std::string::npos) << text;
   EXPECT_EQ(text.find("recall_click@200"), std::string::npos) << text;
   EXPECT_NE(text.find("Model b against Model a: +0.1000"), std::string::npos) << text;

@@ -12,8 +12,8 @@ namespace retort {
 inline constexpr const char* kHostile = "</script><img src=x onerror=alert(1)>";
 
 /// FOLDER/compare/compare.json of the models "first", "second" and kHostile, with runs
-/// compare/first/seed1 and seed2; test/abtest.json; feed_test and feed_tests (two summed up) likewise; tune.json; bundles/1 and 2; a dataset; files
-/// that are nothing of these.
+/// compare/first/seed1 and seed2; test/abtest.json; feed_test and feed_tests (two summed up)
+/// likewise; tune.json; bundles/1 and 2; a dataset; files that are nothing of these.
 class ReportFiles {
  public:
   ReportFiles();

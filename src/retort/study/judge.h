@@ -52,8 +52,7 @@ std::string_view name_of(RowRole kind);
 struct MetricValue {
   std::string name;  // key in JSON, "recall@20"
   Interval interval;
-  std::vector<double>
-      replicates;  // [resamples]; empty for coverage and ece, which have no interval
+  std::vector<double> replicates;  // [resamples]; empty for coverage and ece
 };
 
 /// All metrics of one scorer, in the order they are shown.

@@ -193,6 +193,7 @@ TEST(FeedTest, ABundleThatHasSeenTheTestDayIsRefused) {
       ThrowsMessage<ConfigError>(HasSubstr("trained on nothing later")));
   json["day"] = 4;
   EXPECT_THAT([&] { run(json); }, ThrowsMessage<ConfigError>(HasSubstr("days 0 to 3")));
+  json["counterfactual"]["enabled"] = true;
   json["log"] = json["world"];
   json.erase("world");
   json.erase("day");
@@ -245,6 +246,12 @@ TEST(FeedTestRecipe, WhatMeansNothingIsNamed) {
   EXPECT_THAT(feed_refusal([](Json& j) { j["rankers"] = Json::array(); }), HasSubstr("names none"));
   EXPECT_THAT(feed_refusal([](Json& j) { j["slots"] = 0; }), HasSubstr("1 to 1000"));
   EXPECT_THAT(feed_refusal([](Json& j) { j["candidates"] = 0; }), HasSubstr("1 or more"));
+  EXPECT_THAT(feed_refusal([](Json& j) {
+                j.erase("world");
+                j["log"] = "l";
+                j["counterfactual"]["enabled"] = false;
+              }),
+              HasSubstr("nothing else can be said"));
   EXPECT_THAT(feed_refusal([](Json& j) { j["counterfactual"]["slots"] = "all"; }),
               HasSubstr("any"));
   EXPECT_THAT(feed_refusal([](Json& j) {

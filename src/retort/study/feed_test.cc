@@ -78,6 +78,9 @@ class FeedTest {
                       : static_cast<int32_t>(items_.size());
     result_.candidates = recipe.candidates.value_or(
         std::max(2 * result_.slots, static_cast<int32_t>(std::lround(kCandidateShare * unborn_))));
+    if (result_.candidates < result_.slots)
+      result_.notes.push_back(fmt::format("{} candidates for {} slots: the other slots are empty",
+                                          result_.candidates, result_.slots));
   }
 
   FeedTestResult run() {

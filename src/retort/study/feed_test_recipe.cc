@@ -125,6 +125,9 @@ FeedTestRecipe read_feed_test_recipe(const Json& recipe, const fs::path& bundles
   std::string match = "any";
   counterfactual.read_choice("slots", match, {"same", "any"});
   counterfactual.finish();
+  if (read.world.empty() && !read.counterfactual)
+    fail<ConfigError>(
+        "recipe key 'counterfactual.enabled' = false: of a log alone nothing else can be said");
   read.match = match == "any" ? SlotMatch::kAny : SlotMatch::kSame;
   Fields bootstrap(recipe, "bootstrap");
   bootstrap.read("resamples", read.bootstrap.resamples);

@@ -60,7 +60,8 @@ std::string report_html(const Json& report) {
            std::string(file("plot.LICENSE")) + "-->");
   std::string code = script(file("d3.min.js")) + script(file("plot.umd.min.js")) +
                      "<script id=\"data\" type=\"application/json\">" + script_json(report) +
-                     "</script>" + script(file("charts.js")) + script(file("sections.js"));
+                     "</script>" + script(file("charts.js")) + script(file("abtests.js")) +
+                     script(file("sections.js"));
   fill(page, "code", code);
   return page;
 }

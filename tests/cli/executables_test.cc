@@ -64,7 +64,8 @@ TEST(Retort, AnInstalledCopyNeedsNothingOfItsBuild) {
 TEST(Retort, AnUnknownRecipeListsThoseThereAre) {
   const Outcome outcome = retort_command("simulate fede --out nowhere");
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.err.find("feed"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("long_video"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("did you mean 'feed'?"), std::string::npos) << outcome.err;
 }
 
 TEST(Retort, ABrokenBundleIsBadData) {

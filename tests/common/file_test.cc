@@ -163,6 +163,15 @@ TEST_F(Files, AFolderInMakingRefusesATargetThatExists) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(Files, OfTwoMakersOfAFolderTheSecondIsTold) {
+  FolderInMaking first(folder_ / "dataset"), second(folder_ / "dataset");
+  write_file(first.path() / "a", "1");
+  write_file(second.path() / "a", "2");
+  first.commit();
+  EXPECT_THAT(message_of([&] { second.commit(); }), ::testing::HasSubstr("another process"));
+  EXPECT_EQ(read_file(folder_ / "dataset" / "a"), "1");
+}
+
 TEST_F(Files, AFolderInMakingTakesATrailingSlash) {
   FolderInMaking making((folder_ / "dataset").string() + "/");
   write_file(making.path() / "a", "1");

@@ -311,6 +311,11 @@ TEST(FeedTestCommand, WritesWhatItPrints) {
   EXPECT_EQ(table.code, 0) << table.err;
   EXPECT_THAT(table.out, HasSubstr("T/M from the log, ranker none"));
   EXPECT_THAT(retort_command(report).out, HasSubstr("from the log alone"));
+  const std::string sum = "abtest " + recipe + " --sum-up " + (folder / "out") + " --out ";
+  EXPECT_THAT(retort_command(sum + (folder / "sum")).err, HasSubstr("no recipe"));
+  const Outcome few = retort_command(command + " --world " + platform.world().string() +
+                                     " --set candidates=3 --quiet");
+  EXPECT_THAT(few.out, HasSubstr("3 candidates for 10 slots"));
   const Outcome wrong = retort_command(command);
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("--log"));

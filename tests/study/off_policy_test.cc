@@ -54,7 +54,8 @@ TEST(OffPolicyRows, SameSlotsByHand) {
   EXPECT_EQ(got.rewarded, 2);
   EXPECT_DOUBLE_EQ(got.effective, 36.0 / 20);
   EXPECT_DOUBLE_EQ(got.largest, 4.0 / 6);
-  EXPECT_THAT(got.warnings, Contains(HasSubstr("thin support")));
+  EXPECT_THAT(got.warnings, Contains(HasSubstr("thin support: 1 effective")));
+  EXPECT_THAT(got.warnings, Contains(HasSubstr("few rewards: 2 of 2 matched")));
   EXPECT_THAT(got.warnings, Contains(HasSubstr("67% of the weight")));
 }
 

@@ -137,6 +137,13 @@ TEST_F(TinyWorlds, WhatCannotBeSimulatedIsRefused) {
   }
 }
 
+TEST_F(TinyTables, AMetricOfTheCatalogueNeedsTheCatalogue) {
+  const Outcome outcome = retort_command("compare " + at("one.toml") + " --out " + at("runs") +
+                                         " --preset tiny --seeds 1 --no-catalogue --quiet");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--no-catalogue"), std::string::npos) << outcome.err;
+}
+
 TEST_F(TinyTables, AnotherPresetIsRefusedWhereAWorldWasMade) {
   const Outcome other = compare("two.toml", "small");
   EXPECT_NE(other.code, 0);

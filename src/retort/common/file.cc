@@ -172,11 +172,11 @@ void FolderInMaking::commit() {
   for (const auto& entry : fs::recursive_directory_iterator(path_)) sync_path(entry.path());
   sync_path(path_);
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(),
-                  replace_ ? RENAME_EXCHANGE : 0) != 0)
-    fail<IoError>("{}: cannot rename into place: {}", target_.string(),
-                  errno == ENOTEMPTY || errno == EEXIST
-                      ? "another process made it meanwhile; the same command goes on with that one"
-                      : errno_text());
+                  replace_ ? RENAME_EXCHANGE : 0) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST)
+      fail<IoError>("{}: another process made it meanwhile", target_.string());
+    fail<IoError>("{}: cannot rename into place: {}", target_.string(), errno_text());
+  }
   committed_ = true;
   sync_path(folder_of(target_));
   if (replace_) fs::remove_all(path_);

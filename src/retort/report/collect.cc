@@ -77,6 +77,7 @@ Json run_of(const ReportPlace& place) {
           {"valid", curve_of(records, "valid", {"step", "epoch", "loss", "metric", "seconds"})}};
 }
 
+/// For results that say no verdict of their own, as those of earlier versions.
 std::string verdict_between(const Json& difference) {
   const auto at = [&](const char* key) {
     return difference.contains(key) && difference[key].is_number() ? difference[key].get<double>()

@@ -85,10 +85,10 @@ function differencesTable(parent, differences) {
       ...(seeds ? [limits(one.low, one.high)] : []), verdictCell(one.verdict)])));
 }
 
-function claimsTable(parent, claims) {
+function claimsTable(parent, claims, seeds) {
   if (!claims.length) return;
   parent.append(table('What was to be shown, and what was found',
-    ['claim', 'rows', 'metric', {name: 'value, over seeds'}, {name: 'by user'}, 'verdict'],
+    ['claim', 'rows', 'metric', {name: seeds > 1 ? 'value, over seeds' : 'value'}, {name: 'by user'}, 'verdict'],
     claims.map((one) => [
       one.name, `${one.row} − ${one.other}`, one.metric, interval(one), limits(one.low_users, one.high_users),
       element('td', {class: 'wide'}, `${one.verdict}: ${one.text}`)])));
@@ -239,7 +239,7 @@ function comparisons() {
         (comparison.titles || {})[name] ? `${name}: ${comparison.titles[name]}` : name,
         kindNames[(comparison.kinds || {})[name]] || '', ...metrics.map((metric) => interval(values[metric]))])));
     differencesTable(parent, comparison.differences || []);
-    claimsTable(parent, comparison.claims || []);
+    claimsTable(parent, comparison.claims || [], comparison.seeds);
     calibration(parent, comparison, title);
     aucByGroup(parent, comparison, 'auc_by_popularity', `AUC by popularity of the item: ${title}`,
       'group of rows, rarest items first', 'training clicks of the item');
